@@ -1,0 +1,169 @@
+use super::*;
+use crate::id::{RequestId, RunId};
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).expect("a time")
+}
+
+fn queued() -> Run {
+    let function = "job.yaml".parse().expect("a function");
+    let id = RunId::derive(RequestId::from_bytes([3; 16]), &function);
+    Run::planned(id, "collect".parse().expect("a topic"), function, 0, at(1))
+}
+
+fn key(kind: &str, name: &str) -> ObjectKey {
+    let api_version = if kind == "Job" { "batch/v1" } else { "v1" };
+    ObjectKey { api_version: api_version.into(), kind: kind.into(), namespace: None, name: name.into() }
+}
+
+fn mark() -> Mark {
+    Mark { holder: "here".into(), epoch: 4, at: at(2) }
+}
+
+fn reason(code: &str) -> Reason {
+    Reason::new(code, "because")
+}
+
+fn seen(name: &str, state: JobState, attempts: u32) -> Event {
+    Event::Observed(Observation { try_no: Try(1), job: key("Job", name), state, attempts })
+}
+
+fn after(run: &Run, events: impl IntoIterator<Item = Event>) -> Run {
+    let mut run = run.clone();
+    for (second, event) in (10..).zip(events) {
+        run = step(&run, event, at(second)).next.unwrap_or(run);
+    }
+    run
+}
+
+fn applied_with(objects: &[ObjectKey]) -> Run {
+    after(&queued(), [Event::Marked(mark()), Event::Applied(objects.to_vec())])
+}
+
+#[test]
+fn a_job_goes_its_way_to_success() {
+    let run = applied_with(&[key("Job", "a")]);
+    assert_eq!(run.phase, Phase::Pending);
+    let run = after(&run, [seen("a", JobState::Running, 1)]);
+    assert_eq!((run.phase, run.started_at), (Phase::Running, Some(at(10))));
+    let run = after(&run, [seen("a", JobState::Succeeded, 1)]);
+    assert_eq!((run.phase, run.finished_at, run.mark), (Phase::Succeeded, Some(at(10)), None));
+}
+
+#[test]
+fn objects_that_are_no_jobs_succeed_when_applied() {
+    let run = applied_with(&[key("ConfigMap", "a"), key("Service", "b")]);
+    assert_eq!(run.phase, Phase::Succeeded);
+    assert!(step(&run, Event::LogsCaptured, at(9)).effects.is_empty());
+}
+
+#[test]
+fn several_jobs_succeed_when_all_have() {
+    let run = applied_with(&[key("Job", "a"), key("Job", "b")]);
+    let run = after(&run, [seen("a", JobState::Succeeded, 1)]);
+    assert_eq!(run.phase, Phase::Running);
+    let run = after(&run, [seen("b", JobState::Succeeded, 1)]);
+    assert_eq!(run.phase, Phase::Succeeded);
+}
+
+#[test]
+fn one_failed_job_fails_the_run_with_its_reason() {
+    let failed = JobState::Failed { reason: reason("BackoffLimitExceeded"), exit_code: Some(3) };
+    let run = after(&applied_with(&[key("Job", "a"), key("Job", "b")]), [seen("a", failed, 3)]);
+    assert_eq!(run.phase, Phase::Failed);
+    assert_eq!(run.reason, Some(reason("BackoffLimitExceeded")));
+    assert_eq!((run.exit_code, run.attempts), (Some(3), 3));
+}
+
+#[test]
+fn a_final_phase_never_changes() {
+    let run = after(&applied_with(&[key("Job", "a")]), [seen("a", JobState::Succeeded, 1)]);
+    let failed = JobState::Failed { reason: reason("Late"), exit_code: None };
+    let events = [
+        Event::Marked(mark()),
+        Event::Applied(vec![key("Job", "b")]),
+        Event::ApplyFailed(ApplyFailure::Final { reason: reason("Late") }),
+        seen("a", failed, 9),
+        Event::Missing(key("Job", "a")),
+    ];
+    for event in events {
+        assert_eq!(step(&run, event.clone(), at(99)).next, None, "{event:?}");
+    }
+}
+
+#[test]
+fn telling_the_same_twice_changes_nothing() {
+    let run = after(&applied_with(&[key("Job", "a")]), [seen("a", JobState::Running, 1)]);
+    assert_eq!(step(&run, seen("a", JobState::Running, 1), at(50)).next, None);
+}
+
+#[test]
+fn an_observation_of_another_try_is_not_ours() {
+    let other = Observation { try_no: Try(2), job: key("Job", "a"), state: JobState::Succeeded, attempts: 1 };
+    let run = applied_with(&[key("Job", "a")]);
+    assert_eq!(step(&run, Event::Observed(other), at(50)), Step::nothing());
+}
+
+#[test]
+fn a_passing_failure_queues_the_run_again() {
+    let failure = ApplyFailure::Passing { retry_at: at(77), reason: reason("Unavailable") };
+    let run = after(&queued(), [Event::Marked(mark()), Event::ApplyFailed(failure)]);
+    assert_eq!((run.phase, run.due_at, run.apply_failures), (Phase::Queued, Some(at(77)), 1));
+    assert_eq!((run.mark.clone(), run.reason.clone()), (None, Some(reason("Unavailable"))));
+    let run = after(&run, [Event::Marked(mark()), Event::Applied(vec![key("Job", "a")])]);
+    assert_eq!((run.phase, run.reason), (Phase::Pending, None));
+}
+
+#[test]
+fn a_final_refusal_fails_the_run_at_once() {
+    let failure = ApplyFailure::Final { reason: reason("Forbidden") };
+    let run = after(&queued(), [Event::Marked(mark()), Event::ApplyFailed(failure)]);
+    assert_eq!((run.phase, run.reason), (Phase::Failed, Some(reason("Forbidden"))));
+}
+
+#[test]
+fn a_job_that_ends_before_its_apply_is_told_ends_the_run_then() {
+    let run = after(&queued(), [Event::Marked(mark()), seen("a", JobState::Succeeded, 1)]);
+    assert_eq!(run.phase, Phase::Applying);
+    let run = after(&run, [Event::Applied(vec![key("Job", "a")])]);
+    assert_eq!(run.phase, Phase::Succeeded);
+}
+
+#[test]
+fn a_try_that_was_marked_in_another_life_may_be_marked_again() {
+    let run = after(&queued(), [Event::Marked(mark())]);
+    let again = Mark { epoch: 5, ..mark() };
+    assert_eq!(after(&run, [Event::Marked(again.clone())]).mark, Some(again));
+}
+
+#[test]
+fn a_job_that_is_missing_leaves_the_run_unknown() {
+    let run = after(&applied_with(&[key("Job", "a")]), [Event::Missing(key("Job", "a"))]);
+    assert_eq!(run.phase, Phase::Unknown);
+    let applying = after(&queued(), [Event::Marked(mark())]);
+    assert_eq!(step(&applying, Event::Missing(key("Job", "a")), at(50)).next, None);
+}
+
+#[test]
+fn pending_says_why() {
+    let waiting = JobState::Pending { reason: Some(reason("Unschedulable")) };
+    let run = after(&applied_with(&[key("Job", "a")]), [seen("a", waiting, 0)]);
+    assert_eq!((run.phase, run.reason), (Phase::Pending, Some(reason("Unschedulable"))));
+}
+
+#[test]
+fn logs_are_captured_before_the_jobs_are_released() {
+    let run = applied_with(&[key("Job", "a")]);
+    let step1 = step(&run, seen("a", JobState::Succeeded, 1), at(20));
+    assert_eq!(step1.effects, [Effect::CaptureLogs]);
+    let run = step1.next.expect("settled");
+    let step2 = step(&run, Event::LogsCaptured, at(21));
+    assert_eq!(step2.effects, [Effect::Release]);
+}
+
+#[test]
+fn effects_lost_in_a_crash_are_asked_again() {
+    let run = after(&applied_with(&[key("Job", "a")]), [seen("a", JobState::Succeeded, 1)]);
+    let again = step(&run, seen("a", JobState::Succeeded, 1), at(30));
+    assert_eq!((again.next, again.effects), (None, vec![Effect::CaptureLogs]));
+}
