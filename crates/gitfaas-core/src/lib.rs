@@ -13,4 +13,6 @@ pub mod request;
 pub mod response;
 pub mod retry;
 pub mod run;
+pub mod template;
 pub mod topic;
+pub mod yaml;

@@ -1,0 +1,205 @@
+//! Templates: Kubernetes manifests with placeholders, compiled once and filled for every message.
+//!
+//! A template is parsed as YAML first and filled afterwards, so a value can never create structure. Compiling finds
+//! everything that is wrong whatever the message is; rendering only fills gaps in ready JSON and checks what depends
+//! on the values. Whether the objects are allowed is for admission to say, what to do with them for the plan.
+
+mod checks;
+mod decorate;
+mod filled;
+mod list;
+mod name;
+mod object;
+mod placeholder;
+mod places;
+mod program;
+mod render;
+mod report;
+mod text;
+mod tree;
+
+pub use placeholder::RESERVED;
+pub use render::{RenderCode, RenderError};
+
+use filled::Filled;
+use object::Object;
+use placeholder::Placeholders;
+use render::Refusal;
+use report::Report;
+use tree::{Reader, Tree};
+
+use crate::id::{RequestId, RunId};
+use crate::manifest::{Fillings, RecordedManifest};
+use crate::message::Params;
+use crate::problem::{Position, Problem};
+use crate::topic::{FunctionName, TopicName};
+use crate::yaml::{self, YamlError};
+
+/// A compiled template; it never changes, and any number of messages can be rendered from it at once.
+#[derive(Debug)]
+pub struct Template {
+    path: FunctionName,
+    source: Vec<u8>,
+    parameters: Vec<Parameter>,
+    headers: Vec<Header>,
+    warnings: Vec<Problem>,
+    objects: Vec<Object>,
+}
+
+/// A parameter that a template takes from the message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameter {
+    /// Its name; never one of [`RESERVED`].
+    pub name: String,
+    /// Where the template uses it first.
+    pub position: Position,
+}
+
+/// What is known of an object before any message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// `apiVersion`; `None` where a placeholder decides.
+    pub api_version: Option<String>,
+    /// `kind`; `None` where a placeholder decides.
+    pub kind: Option<String>,
+    /// `metadata.namespace`; `None` where a placeholder decides, and where none is given.
+    pub namespace: Option<String>,
+    /// Whether each run makes an object of its own.
+    pub unique: bool,
+    /// Where the object begins.
+    pub position: Position,
+}
+
+/// What one run of one message fills into a template.
+#[derive(Clone, Copy)]
+pub struct Values<'a> {
+    /// The accepted publish.
+    pub request: RequestId,
+    /// The run of this template for it.
+    pub run: RunId,
+    /// The topic it was published to.
+    pub topic: &'a TopicName,
+    /// The commit that the template is from, as it is printed.
+    pub revision: &'a str,
+    /// The namespace that gitfaas uses.
+    pub namespace: &'a str,
+    /// Where functions reach gitfaas, without a path.
+    pub base_url: &'a str,
+    /// W3C trace context of the publisher.
+    pub traceparent: Option<&'a str>,
+    /// The query parameters of the message.
+    pub params: &'a Params,
+    /// The fillings of the first try: lengths and names are checked with them.
+    pub fillings: &'a Fillings<'a>,
+}
+
+impl Template {
+    /// Compiles the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong whatever the message is, with line and column. A mistake in YAML's syntax hides what
+    /// follows it.
+    pub fn compile(path: &FunctionName, source: &[u8]) -> Result<Self, Vec<Problem>> {
+        let file = path.as_str();
+        let problems = |errors: Vec<YamlError>| -> Vec<Problem> {
+            errors.into_iter().map(|error| error.into_problem(file)).collect()
+        };
+        let (trees, parameters) = read(source).map_err(problems)?;
+        let mut report = Report::of(file);
+        let mut flat = Vec::new();
+        for tree in trees {
+            list::flatten(tree, &mut report, &mut flat);
+        }
+        if flat.is_empty() && report.problems.is_empty() {
+            report.problems.push(Problem::of_file(file, "the file has no object").help("write a manifest into it"));
+        }
+        let compile = |(index, tree)| Object::compile(tree, index, path, &mut report);
+        let objects: Vec<Object> = flat.into_iter().enumerate().filter_map(compile).collect();
+        if !report.problems.is_empty() {
+            report.problems.sort_by_key(|one| one.position);
+            report.problems.dedup();
+            return Err(report.problems);
+        }
+        Ok(Self {
+            path: path.clone(),
+            source: source.to_owned(),
+            parameters,
+            headers: objects.iter().map(|object| object.header.clone()).collect(),
+            warnings: report.warnings,
+            objects,
+        })
+    }
+
+    /// Its path in the repository.
+    pub fn path(&self) -> &FunctionName {
+        &self.path
+    }
+
+    /// The file as it was given.
+    pub fn source(&self) -> &[u8] {
+        &self.source
+    }
+
+    /// The parameters it uses, sorted by name.
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    /// Its objects, lists taken apart, in order.
+    pub fn headers(&self) -> &[Header] {
+        &self.headers
+    }
+
+    /// What is allowed and probably not meant.
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+
+    /// The objects for one message, in order.
+    ///
+    /// # Errors
+    ///
+    /// A parameter that is missing, or the first object that the values make invalid.
+    pub fn render(&self, values: &Values<'_>) -> Result<Vec<RecordedManifest>, RenderError> {
+        let refuse = |refusal: Refusal| refusal.into_error(self.path.as_str());
+        let parameters = self.parameter_values(values.params).map_err(refuse)?;
+        let filled = Filled::new(values, parameters);
+        self.objects.iter().map(|object| object.render(&filled)).collect::<Result<_, _>>().map_err(refuse)
+    }
+
+    fn parameter_values<'v>(&self, params: &'v Params) -> Result<Vec<&'v str>, Refusal> {
+        let value = |parameter: &Parameter| params.get(&parameter.name).map(String::as_str);
+        let values: Vec<&str> = self.parameters.iter().filter_map(value).collect();
+        if values.len() == self.parameters.len() {
+            return Ok(values);
+        }
+        let missing: Vec<&Parameter> =
+            self.parameters.iter().filter(|parameter| !params.contains_key(&parameter.name)).collect();
+        let names: Vec<String> = missing.iter().map(|parameter| format!("`{}`", parameter.name)).collect();
+        let query: Vec<String> = missing.iter().map(|parameter| format!("{}=…", parameter.name)).collect();
+        let (what, is) = if names.len() == 1 { ("parameter", "is") } else { ("parameters", "are") };
+        let position = missing.iter().map(|parameter| parameter.position).min();
+        let position = position.unwrap_or(Position { line: 1, column: 1 });
+        let message = format!("the {what} {} {is} missing", names.join(", "));
+        Err(Refusal::new(RenderCode::MissingParameter, position, message)
+            .help(format!("publish with `?{}`", query.join("&"))))
+    }
+}
+
+fn read(source: &[u8]) -> Result<(Vec<Tree>, Vec<Parameter>), Vec<YamlError>> {
+    let text = yaml::text(source).map_err(|error| vec![error])?;
+    let (marked, placeholders) = Placeholders::extract(text).map_err(|error| vec![error])?;
+    let documents = yaml::read(&marked).map_err(|mut errors| {
+        for error in &mut errors {
+            if error.help.is_none() && placeholders.near(error.position).is_some() {
+                error.help = Some("a placeholder can only be a key, a value, or a part of one".to_owned());
+            }
+        }
+        errors
+    })?;
+    Reader::read(&documents, &placeholders)
+}
+
+#[cfg(test)]
+mod tests;

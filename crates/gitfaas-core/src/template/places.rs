@@ -1,0 +1,123 @@
+//! The places of a manifest that Kubernetes says hold strings.
+
+use super::decorate::PREFIX;
+use super::report::Report;
+use super::text::{Piece, Symbol, Text};
+use super::tree::{Tree, Value};
+
+/// `**` is any way from the top, `*` any key, `[]` any item, `|` one of several; first the kinds it is true for.
+const STRINGS: &[(&str, &str)] = &[
+    ("*", "apiVersion"),
+    ("*", "kind"),
+    ("*", "metadata name|namespace|generateName"),
+    ("*", "** metadata labels|annotations *"),
+    ("*", "** matchLabels|nodeSelector *"),
+    ("*", "** containers|initContainers|ephemeralContainers [] name|image|workingDir|imagePullPolicy"),
+    ("*", "** containers|initContainers|ephemeralContainers [] command|args []"),
+    ("*", "** containers|initContainers|ephemeralContainers [] env [] name|value"),
+    ("*", "** containers|initContainers|ephemeralContainers [] volumeMounts [] name|mountPath|subPath"),
+    ("Pod|Job|Deployment|StatefulSet|DaemonSet|ReplicaSet|CronJob", "** restartPolicy|serviceAccountName|nodeName"),
+    ("ConfigMap", "data|binaryData *"),
+    ("Secret", "data|stringData *"),
+    ("Secret", "type"),
+    ("Service", "spec selector *"),
+    ("PersistentVolumeClaim", "spec storageClassName|volumeName"),
+];
+
+/// The way from the top of an object to one of its values.
+#[derive(Clone, Copy)]
+pub(super) struct Path<'a> {
+    before: Option<&'a Path<'a>>,
+    step: Step<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Key(&'a Text),
+    Item,
+}
+
+impl<'a> Path<'a> {
+    pub(super) const fn key(before: Option<&'a Self>, key: &'a Text) -> Self {
+        Self { before, step: Step::Key(key) }
+    }
+
+    pub(super) const fn item(before: Option<&'a Self>) -> Self {
+        Self { before, step: Step::Item }
+    }
+}
+
+/// Whether the way is one of `pattern`, read from its end.
+pub(super) fn matches(path: Option<&Path<'_>>, pattern: &str) -> bool {
+    let (pattern, last) = match pattern.rsplit_once(' ') {
+        Some((pattern, last)) => (Some(pattern), last),
+        None => (None, pattern),
+    };
+    if last == "**" {
+        return true;
+    }
+    let Some(path) = path else { return false };
+    let fits = match path.step {
+        Step::Item => last == "[]",
+        Step::Key(key) => last == "*" || last.split('|').any(|one| key.is(one)),
+    };
+    fits && match pattern {
+        Some(pattern) => matches(path.before, pattern),
+        None => path.before.is_none(),
+    }
+}
+
+/// Makes every placeholder at a place for strings a string, and reports what can be none there.
+///
+/// `kind` is `None` where a placeholder decides it: then the places of all kinds count.
+pub(super) fn strings(tree: &mut Tree, kind: Option<&str>, report: &mut Report) {
+    let patterns: Vec<&str> = STRINGS
+        .iter()
+        .filter(|(kinds, _)| *kinds == "*" || kind.is_none_or(|kind| kinds.split('|').any(|one| one == kind)))
+        .map(|(_, pattern)| *pattern)
+        .collect();
+    walk(tree, None, &patterns, report);
+}
+
+fn walk(tree: &mut Tree, path: Option<&Path<'_>>, patterns: &[&str], report: &mut Report) {
+    if patterns.iter().any(|pattern| matches(path, pattern)) {
+        string(tree, report);
+    }
+    match &mut tree.value {
+        Value::Sequence(items) => {
+            let path = Path::item(path);
+            for item in items {
+                walk(item, Some(&path), patterns, report);
+            }
+        }
+        Value::Mapping(entries) => {
+            let of_gitfaas = matches(path, "** metadata labels|annotations");
+            for entry in entries {
+                if of_gitfaas && entry.key.fixed().is_some_and(|key| key.starts_with(PREFIX)) {
+                    let message = format!("`{}` is for gitfaas to set", entry.key.fixed().unwrap_or_default());
+                    report.problem(entry.position, message, format!("choose a key without `{PREFIX}`"));
+                }
+                let path = Path::key(path, &entry.key);
+                walk(&mut entry.value, Some(&path), patterns, report);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn string(tree: &mut Tree, report: &mut Report) {
+    match &tree.value {
+        Value::Bare(index, name) => {
+            tree.value = Value::Text(Text(vec![Piece::Symbol(Symbol::Parameter(*index, name.clone()))]));
+        }
+        Value::Json(json) if json != "null" => {
+            let message = format!("Kubernetes wants a string here, and this is {}", tree.what());
+            report.problem(tree.position, message, format!("write \"{json}\", or what is meant, in quotes"));
+        }
+        Value::Sequence(_) | Value::Mapping(_) => {
+            let message = format!("Kubernetes wants a string here, and this is {}", tree.what());
+            report.problem(tree.position, message, "write a string");
+        }
+        _ => {}
+    }
+}
