@@ -1,1 +1,9 @@
-//! x
+//! The machinery of gitfaas: what the rules of `gitfaas-core` need to meet the world.
+//!
+//! `api, workers → engine → {Source, Store, Cluster, Clock} → core`. The engine knows the traits only; each adapter
+//! knows its own trait and the core, nothing else.
+
+pub mod clock;
+pub mod cluster;
+pub mod source;
+pub mod store;

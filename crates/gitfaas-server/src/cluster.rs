@@ -1,0 +1,131 @@
+//! What runs manifests: this machine here, Kubernetes later. The trait, and what it speaks of.
+
+pub mod local;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use gitfaas_core::admission::Admitted;
+use gitfaas_core::id::{RunId, Try};
+use gitfaas_core::manifest::Manifest;
+use gitfaas_core::run::machine::Observation;
+use gitfaas_core::run::{ObjectKey, Reason};
+
+/// Whose object it is: written onto it, and compared when its name is already taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Owner {
+    /// The run.
+    pub run: RunId,
+    /// The try of the run.
+    pub try_no: Try,
+}
+
+/// What runs manifests.
+#[async_trait]
+pub trait Cluster: Send + Sync + 'static {
+    /// What it is, for people: `this machine`, a server's URL.
+    fn describe(&self) -> String;
+
+    /// Makes the object exist: creates it when its name is unique to the run, applies it otherwise.
+    ///
+    /// When it returns, the cluster has the object durably. Applying the same object for the same owner again is a
+    /// success and starts nothing twice, for as long as the object has not been [released](Self::release).
+    ///
+    /// # Errors
+    /// [`ApplyError`], which says whether trying again can help.
+    async fn apply(&self, owner: Owner, manifest: &Admitted<Manifest>) -> Result<ObjectKey, ApplyError>;
+
+    /// Everything about our Jobs: first how each one stands now, then [`ClusterEvent::Synced`], then every change, for
+    /// as long as the stream is kept. May be called again after a stream ended.
+    fn watch(&self) -> BoxStream<'static, ClusterEvent>;
+
+    /// The logs of a Job: the last `tail` bytes of each container of each attempt that still exists.
+    ///
+    /// # Errors
+    /// When the cluster does not answer; a Job that does not exist has no logs, which is no error.
+    async fn logs(&self, job: &ObjectKey, tail: u64) -> Result<Vec<LogPart>, ClusterError>;
+
+    /// The logs of a Job from its first byte, as they are written, until the Job has ended.
+    ///
+    /// # Errors
+    /// When the cluster does not answer.
+    async fn follow_logs(&self, job: &ObjectKey) -> Result<BoxStream<'static, LogChunk>, ClusterError>;
+
+    /// The Job's end is settled and its logs are kept: its own time to live may begin. Safe to repeat; a Job that does
+    /// not exist is no error.
+    ///
+    /// # Errors
+    /// When the cluster does not answer: it is asked again.
+    async fn release(&self, job: &ObjectKey) -> Result<(), ClusterError>;
+
+    /// The server stops. `end_runs` ends what runs within `grace` and reports it as interrupted (a developer's own
+    /// machine); otherwise everything goes on without us and is found again at the next start.
+    async fn stop(&self, end_runs: bool, grace: Duration);
+}
+
+/// What the cluster tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClusterEvent {
+    /// A Job of ours stands like this.
+    Job {
+        /// The run it belongs to.
+        run: RunId,
+        /// How it stands.
+        observation: Observation,
+    },
+    /// Every Job that existed has been told: what has not been is gone.
+    Synced,
+}
+
+/// Why an object could not be made to exist.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApplyError {
+    /// It may pass.
+    #[error("{}", reason.message)]
+    Passing {
+        /// What was said.
+        reason: Reason,
+        /// How long to wait at least, where the cluster said so.
+        retry_after: Option<Duration>,
+    },
+    /// It will not pass.
+    #[error("{}", reason.message)]
+    Final {
+        /// What was said.
+        reason: Reason,
+    },
+}
+
+/// The cluster did not answer, or not as it should.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ClusterError {
+    /// What happened.
+    pub message: String,
+}
+
+/// What one container of one attempt wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPart {
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// The container's name.
+    pub container: String,
+    /// Standard output and error, as they came.
+    pub text: Bytes,
+    /// Bytes before `text` that were left out.
+    pub cut: u64,
+}
+
+/// A piece of a log that is being followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogChunk {
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// The container's name.
+    pub container: String,
+    /// What it wrote.
+    pub text: Bytes,
+}

@@ -1,0 +1,207 @@
+//! The durable ledger of requests, runs, responses and logs: the trait, and what it speaks of.
+//!
+//! Every method that writes returns only when what it wrote survives a power loss. A store never decides anything:
+//! what may follow what is the core's to say.
+
+#[cfg(test)]
+mod contract;
+pub mod embedded;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use gitfaas_core::id::{RequestId, RunId, Try};
+use gitfaas_core::key::LedgerKey;
+use gitfaas_core::manifest::RecordedManifest;
+use gitfaas_core::message::Message;
+use gitfaas_core::request::Request;
+use gitfaas_core::response::Response;
+use gitfaas_core::run::{Phase, Run};
+use gitfaas_core::topic::TopicName;
+use jiff::Timestamp;
+
+use crate::cluster::LogPart;
+
+/// The durable ledger.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// The secret of this ledger, made once and kept in it.
+    fn ledger_key(&self) -> &LedgerKey;
+
+    /// Which life of the server this is: one more than the last one's.
+    fn epoch(&self) -> u64;
+
+    /// Whether it can write now.
+    ///
+    /// # Errors
+    /// Why not.
+    async fn ready(&self) -> Result<(), StoreError>;
+
+    /// Writes a request, its payload, its runs and their manifests in one durable step: all or nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: nothing may be acknowledged.
+    async fn accept(&self, accepted: Accept) -> Result<(), StoreError>;
+
+    /// Replaces `before` by `after`, if the ledger still holds exactly `before`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]. That somebody else was quicker is not an error but `Ok(false)`: read and step again.
+    async fn settle(&self, before: &Run, after: &Run) -> Result<bool, StoreError>;
+
+    /// Runs to be applied: queued ones that are due at `now`, the longest due first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Run>, StoreError>;
+
+    /// When the next queued run is due; `None` when none is queued.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Runs in these phases in the order of their ids, after `after`, at most `limit`. For recovery and
+    /// reconciliation.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn runs_in(&self, phases: &[Phase], after: Option<RunId>, limit: usize) -> Result<Vec<Run>, StoreError>;
+
+    /// What was recorded for a run at its accept.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Damaged`].
+    async fn manifests(&self, run: RunId) -> Result<Vec<RecordedManifest>, StoreError>;
+
+    /// A request.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Damaged`].
+    async fn request(&self, id: RequestId) -> Result<Option<Request>, StoreError>;
+
+    /// A request's message with its payload.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Damaged`].
+    async fn message(&self, id: RequestId) -> Result<Option<Message>, StoreError>;
+
+    /// A request's runs, in the config's order.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Damaged`].
+    async fn runs(&self, request: RequestId) -> Result<Vec<Run>, StoreError>;
+
+    /// One run.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Damaged`].
+    async fn run(&self, id: RunId) -> Result<Option<Run>, StoreError>;
+
+    /// Requests that a run of `parent` published, the oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn children(&self, parent: RequestId, limit: usize) -> Result<Vec<Request>, StoreError>;
+
+    /// Requests, the newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn requests(&self, query: &RequestQuery) -> Result<Vec<Request>, StoreError>;
+
+    /// Keeps an answer.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when its run is not in the ledger (any more), [`StoreError::Unavailable`].
+    async fn put_response(&self, response: Response) -> Result<(), StoreError>;
+
+    /// The newest answer of each run of a request that has one, in the config's order.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn responses(&self, request: RequestId) -> Result<Vec<Response>, StoreError>;
+
+    /// Keeps the logs of one Job of a try, in place of what was kept for it before.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the run is not in the ledger (any more), [`StoreError::Unavailable`].
+    async fn put_logs(&self, run: RunId, try_no: Try, job: &str, parts: Vec<LogPart>) -> Result<(), StoreError>;
+
+    /// The logs kept for a try, by Job, attempt and container.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn logs(&self, run: RunId, try_no: Try) -> Result<Vec<LogPart>, StoreError>;
+
+    /// Keeps what is served now, with the sources it was compiled from by SHA-256 in hex, in one durable step; sources
+    /// that nothing refers to any more are dropped.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn save_catalog(&self, live: String, sources: Vec<(String, Bytes)>) -> Result<(), StoreError>;
+
+    /// What was served last, with its sources.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn load_catalog(&self) -> Result<Option<(String, Vec<(String, Bytes)>)>, StoreError>;
+
+    /// Forgets requests whose runs all finished before `ended_before`, with everything of theirs; at most `limit`
+    /// requests in one short step. Returns how many.
+    ///
+    /// A request with a run that has not finished, or that is held as `unknown`, stays.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn expire(&self, ended_before: Timestamp, limit: usize) -> Result<usize, StoreError>;
+
+    /// How many runs are in each phase, for metrics.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn count(&self) -> Result<Vec<(Phase, u64)>, StoreError>;
+
+    /// Waits for what is being written and closes the ledger; later calls answer [`StoreError::Unavailable`].
+    async fn close(&self);
+}
+
+/// What one accept writes.
+#[derive(Debug, Clone)]
+pub struct Accept {
+    /// The request.
+    pub request: Request,
+    /// Its payload.
+    pub payload: Bytes,
+    /// Its runs, in the config's order, with what was rendered for each.
+    pub runs: Vec<(Run, Vec<RecordedManifest>)>,
+}
+
+/// Which requests to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RequestQuery {
+    /// Of this topic only.
+    pub topic: Option<TopicName>,
+    /// With a run in this phase only.
+    pub phase: Option<Phase>,
+    /// Accepted before this one only: the cursor of a page.
+    pub before: Option<RequestId>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot read or write now: nothing that was asked has been acknowledged.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// It holds something that it cannot have written: that record, and only that one, is not served.
+    #[error("a record of the store is damaged: {0}")]
+    Damaged(String),
+    /// What is to be added to does not exist.
+    #[error("not in the ledger (any more)")]
+    NotFound,
+    /// The store cannot be opened: it is in use, newer than this program, or no store at all.
+    #[error("{0}")]
+    Refused(String),
+}
