@@ -15,8 +15,8 @@ pub enum Event {
     Marked(Mark),
     /// Everything was applied.
     Applied(Vec<ObjectKey>),
-    /// Applying failed.
-    ApplyFailed(ApplyFailure),
+    /// Applying failed, after these objects had been applied.
+    ApplyFailed(Vec<ObjectKey>, ApplyFailure),
     /// The cluster said something about one of its Jobs.
     Observed(Observation),
     /// The cluster's whole list does not contain one of its Jobs.
@@ -81,14 +81,14 @@ impl Step {
 
 /// What `event` makes of `run` at `now`.
 ///
-/// A final phase never changes, an event about another try changes nothing, and an event told twice changes nothing
+/// A final phase never changes, an observation about another try changes nothing, and an event told twice changes nothing
 /// the second time; so a caller may tell what it knows as often as it likes.
 pub fn step(run: &Run, event: Event, now: Timestamp) -> Step {
     let mut next = run.clone();
     match event {
         Event::Marked(mark) => marked(&mut next, mark),
         Event::Applied(objects) => applied(&mut next, objects, now),
-        Event::ApplyFailed(failure) => apply_failed(&mut next, failure, now),
+        Event::ApplyFailed(objects, failure) => apply_failed(&mut next, objects, failure, now),
         Event::Observed(observation) if observation.try_no == run.try_no => observed(&mut next, observation, now),
         Event::Observed(_) => return Step::nothing(),
         Event::Missing(job) => missing(&mut next, &job, now),
@@ -114,6 +114,12 @@ fn applied(run: &mut Run, objects: Vec<ObjectKey>, now: Timestamp) {
     if run.phase != Phase::Applying {
         return;
     }
+    add_objects(run, objects);
+    run.mark = None;
+    conclude(run, now);
+}
+
+fn add_objects(run: &mut Run, objects: Vec<ObjectKey>) {
     for key in objects {
         // A Job may have been observed before its apply was told.
         if !run.objects.iter().any(|object| object.key == key) {
@@ -121,14 +127,13 @@ fn applied(run: &mut Run, objects: Vec<ObjectKey>, now: Timestamp) {
             run.objects.push(RunObject { key, job });
         }
     }
-    run.mark = None;
-    conclude(run, now);
 }
 
-fn apply_failed(run: &mut Run, failure: ApplyFailure, now: Timestamp) {
+fn apply_failed(run: &mut Run, objects: Vec<ObjectKey>, failure: ApplyFailure, now: Timestamp) {
     if run.phase != Phase::Applying {
         return;
     }
+    add_objects(run, objects);
     run.mark = None;
     run.apply_failures = run.apply_failures.saturating_add(1);
     match failure {
@@ -142,10 +147,12 @@ fn apply_failed(run: &mut Run, failure: ApplyFailure, now: Timestamp) {
 }
 
 fn observed(run: &mut Run, observation: Observation, now: Timestamp) {
-    if run.phase.is_final() {
+    let Observation { job, state, attempts, .. } = observation;
+    let place = run.objects.iter().position(|object| object.key == job);
+    // What ended stays ended, whatever a late observation says.
+    if place.is_some_and(|place| run.objects[place].job.as_ref().is_some_and(JobState::is_final)) {
         return;
     }
-    let Observation { job, state, attempts, .. } = observation;
     if attempts > 0 && run.started_at.is_none() {
         run.started_at = Some(now);
     }
@@ -153,31 +160,29 @@ fn observed(run: &mut Run, observation: Observation, now: Timestamp) {
     if let JobState::Failed { exit_code: Some(code), .. } = &state {
         run.exit_code = Some(*code);
     }
-    match run.objects.iter_mut().find(|object| object.key == job) {
-        Some(object) => {
-            // What ended stays ended, whatever a late observation says.
-            if !object.job.as_ref().is_some_and(JobState::is_final) {
-                object.job = Some(state);
-            }
-        }
+    match place {
+        Some(place) => run.objects[place].job = Some(state),
         None => run.objects.push(RunObject { key: job, job: Some(state) }),
     }
-    // While it is being applied, not all of its objects are known: the verdict waits for `Applied`.
-    if run.phase != Phase::Applying {
+    // Of a try that is over, a Job may still run: its own state is kept, the verdict stands. And while a run is being
+    // applied, not all of its objects are known: the verdict waits for `Applied`.
+    if matches!(run.phase, Phase::Pending | Phase::Running) {
         conclude(run, now);
     }
 }
 
 fn missing(run: &mut Run, job: &ObjectKey, now: Timestamp) {
-    // An applying run has not told its objects yet; the one that applies it will notice.
-    if !matches!(run.phase, Phase::Pending | Phase::Running) {
+    // What is queued or applying is going to be applied (again), and that will tell.
+    if matches!(run.phase, Phase::Queued | Phase::Applying) {
         return;
     }
     if let Some(object) = run.objects.iter_mut().find(|object| object.key == *job)
         && !object.job.as_ref().is_some_and(JobState::is_final)
     {
         object.job = Some(JobState::Gone);
-        conclude(run, now);
+        if !run.phase.is_final() {
+            conclude(run, now);
+        }
     }
 }
 
@@ -221,8 +226,9 @@ fn finish(run: &mut Run, phase: Phase, reason: Option<Reason>, now: Timestamp) {
 
 /// What a run in this state asks for. A function of the state alone, so that what a crash swallowed is asked again.
 fn effects(run: &Run) -> Vec<Effect> {
-    let has_jobs = run.objects.iter().any(|object| object.job.is_some());
-    match (run.phase.is_final() && has_jobs, run.logs_captured) {
+    let mut jobs = run.objects.iter().filter_map(|object| object.job.as_ref()).peekable();
+    let jobs_ended = jobs.peek().is_some() && jobs.all(JobState::is_final);
+    match (run.phase.is_final() && jobs_ended, run.logs_captured) {
         (false, _) => Vec::new(),
         (true, false) => vec![Effect::CaptureLogs],
         (true, true) => vec![Effect::Release],

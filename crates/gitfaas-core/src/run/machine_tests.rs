@@ -82,7 +82,7 @@ fn a_final_phase_never_changes() {
     let events = [
         Event::Marked(mark()),
         Event::Applied(vec![key("Job", "b")]),
-        Event::ApplyFailed(ApplyFailure::Final { reason: reason("Late") }),
+        Event::ApplyFailed(Vec::new(), ApplyFailure::Final { reason: reason("Late") }),
         seen("a", failed, 9),
         Event::Missing(key("Job", "a")),
     ];
@@ -107,7 +107,7 @@ fn an_observation_of_another_try_is_not_ours() {
 #[test]
 fn a_passing_failure_queues_the_run_again() {
     let failure = ApplyFailure::Passing { retry_at: at(77), reason: reason("Unavailable") };
-    let run = after(&queued(), [Event::Marked(mark()), Event::ApplyFailed(failure)]);
+    let run = after(&queued(), [Event::Marked(mark()), Event::ApplyFailed(Vec::new(), failure)]);
     assert_eq!((run.phase, run.due_at, run.apply_failures), (Phase::Queued, Some(at(77)), 1));
     assert_eq!((run.mark.clone(), run.reason.clone()), (None, Some(reason("Unavailable"))));
     let run = after(&run, [Event::Marked(mark()), Event::Applied(vec![key("Job", "a")])]);
@@ -117,7 +117,7 @@ fn a_passing_failure_queues_the_run_again() {
 #[test]
 fn a_final_refusal_fails_the_run_at_once() {
     let failure = ApplyFailure::Final { reason: reason("Forbidden") };
-    let run = after(&queued(), [Event::Marked(mark()), Event::ApplyFailed(failure)]);
+    let run = after(&queued(), [Event::Marked(mark()), Event::ApplyFailed(Vec::new(), failure)]);
     assert_eq!((run.phase, run.reason), (Phase::Failed, Some(reason("Forbidden"))));
 }
 
@@ -166,4 +166,15 @@ fn effects_lost_in_a_crash_are_asked_again() {
     let run = after(&applied_with(&[key("Job", "a")]), [seen("a", JobState::Succeeded, 1)]);
     let again = step(&run, seen("a", JobState::Succeeded, 1), at(30));
     assert_eq!((again.next, again.effects), (None, vec![Effect::CaptureLogs]));
+}
+
+#[test]
+fn what_was_applied_before_a_refusal_is_kept_and_released_when_it_ended() {
+    let failure = ApplyFailure::Final { reason: reason("Forbidden") };
+    let run = after(&queued(), [Event::Marked(mark()), Event::ApplyFailed(vec![key("Job", "a")], failure)]);
+    assert_eq!(run.phase, Phase::Failed);
+    assert!(step(&run, Event::LogsCaptured, at(40)).effects.is_empty(), "its Job still runs");
+    let ended = step(&run, seen("a", JobState::Succeeded, 1), at(41));
+    assert_eq!(ended.effects, [Effect::CaptureLogs]);
+    assert_eq!(ended.next.map(|run| (run.phase, run.reason)), Some((Phase::Failed, Some(reason("Forbidden")))));
 }
