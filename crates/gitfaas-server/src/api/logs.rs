@@ -1,0 +1,99 @@
+//! `GET /api/v1/runs/{id}/logs`: as text, as JSON, or followed.
+
+use std::convert::Infallible;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use futures_util::stream::{BoxStream, iter};
+use futures_util::{Stream, StreamExt as _};
+
+use super::error::ApiError;
+use super::wire::{List, LogView};
+use super::{App, params};
+use crate::cluster::{LogChunk, LogPart};
+use crate::engine::Followed;
+
+pub(super) async fn logs(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    RawQuery(plain): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let id = super::read::run_id(&id)?;
+    let asked = params::known_query(plain.as_deref(), &["follow"])?;
+    let follow: bool = params::parsed(&asked, "follow", "true or false")?.unwrap_or(false);
+    let json = params::text(&headers, header::ACCEPT.as_str())?.is_some_and(|accept| accept.contains("application/json"));
+    if follow {
+        let chunks = match app.engine.follow_logs(id).await? {
+            Followed::Live(chunks) => chunks,
+            Followed::Ended(parts) => iter(parts.into_iter().map(Followed::chunk)).boxed(),
+        };
+        let stopping = app.engine.stopping().clone();
+        return Ok(text(Body::from_stream(titled(chunks).take_until(stopping.cancelled_owned()))));
+    }
+    let parts = app.engine.logs(id).await?;
+    if json {
+        let items = parts.into_iter().map(view).collect();
+        return Ok(Json(List { items, next: None }).into_response());
+    }
+    let chunks = iter(parts.into_iter().map(Followed::chunk)).boxed();
+    Ok(text(Body::from_stream(titled(chunks))))
+}
+
+fn text(body: Body) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
+}
+
+/// Puts a line before each part but the first attempt's only container, as `tail` does with several files.
+fn titled(chunks: BoxStream<'static, LogChunk>) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + use<> {
+    let mut last: Option<(u32, String)> = None;
+    chunks.map(move |chunk| {
+        let part = (chunk.attempt, chunk.container);
+        let first = last.is_none() && part.0 == 1;
+        let same = last.as_ref() == Some(&part);
+        let title = (!first && !same).then(|| format!("==> attempt {}, container {} <==\n", part.0, part.1));
+        last = Some(part);
+        Ok(match title {
+            None => chunk.text,
+            Some(title) => [title.as_bytes(), &chunk.text].concat().into(),
+        })
+    })
+}
+
+fn view(part: LogPart) -> LogView {
+    LogView {
+        attempt: part.attempt,
+        container: part.container,
+        cut: part.cut,
+        text: String::from_utf8_lossy(&part.text).into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn written(chunks: &[(u32, &str, &'static str)]) -> String {
+        let chunks: Vec<LogChunk> = chunks
+            .iter()
+            .map(|(attempt, container, text)| LogChunk {
+                attempt: *attempt,
+                container: (*container).to_owned(),
+                text: Bytes::from_static(text.as_bytes()),
+            })
+            .collect();
+        let pieces: Vec<_> = titled(iter(chunks).boxed()).map(|piece| piece.unwrap_or_default()).collect().await;
+        String::from_utf8(pieces.concat()).expect("text")
+    }
+
+    #[tokio::test]
+    async fn one_attempt_has_no_title_and_further_ones_have() {
+        assert_eq!(written(&[(1, "main", "a\n"), (1, "main", "b\n")]).await, "a\nb\n");
+        let two = written(&[(1, "main", "a\n"), (2, "main", "b\n"), (2, "main", "c\n")]).await;
+        assert_eq!(two, "a\n==> attempt 2, container main <==\nb\nc\n");
+    }
+}

@@ -1,0 +1,38 @@
+//! What is around every handler: counting, security headers, and a fault that becomes an answer.
+
+use std::panic::AssertUnwindSafe;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::FutureExt as _;
+
+use super::App;
+use super::error::ApiError;
+use crate::engine::{EngineError, ErrorCode};
+
+pub(super) async fn around(State(app): State<App>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let handled = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let mut response = handled.unwrap_or_else(|_| {
+        let fault = EngineError::new(ErrorCode::Internal, "the server failed on this request; its log says where");
+        ApiError::from(fault).into_response()
+    });
+    app.engine.metrics().answered(route.as_deref().unwrap_or("(none)"), response.status().as_u16());
+    secure(&mut response);
+    response
+}
+
+/// Messages and answers are other people's bytes under other people's content types: a browser must neither guess
+/// about them nor run them.
+fn secure(response: &mut Response) {
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox"),
+    );
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}

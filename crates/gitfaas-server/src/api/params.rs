@@ -1,0 +1,164 @@
+//! What callers say beside the body: the query, the path, the headers.
+
+use std::time::Duration;
+
+use axum::http::{HeaderMap, header};
+use gitfaas_core::message::Params;
+use percent_encoding::percent_decode_str;
+
+use super::App;
+use crate::engine::{Caller, EngineError, ErrorCode};
+
+/// The name of the header by which a publisher names the run that it descends from.
+const PARENT: &str = "x-gitfaas-parent";
+
+pub(super) fn invalid(detail: impl Into<String>) -> EngineError {
+    EngineError::new(ErrorCode::InvalidRequest, detail)
+}
+
+/// Parses a query: pairs by `&`, percent-encoded UTF-8, `+` for a blank, no name twice.
+///
+/// # Errors
+/// [`ErrorCode::InvalidRequest`].
+pub(super) fn query(query: &str) -> Result<Params, EngineError> {
+    let mut params = Params::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = decode(name, true)?;
+        if name.is_empty() {
+            return Err(invalid("a query parameter has no name"));
+        }
+        let value = decode(value, true)?;
+        if params.insert(name.clone(), value).is_some() {
+            return Err(invalid(format!("the query parameter `{name}` is given twice")));
+        }
+    }
+    Ok(params)
+}
+
+/// Decodes one percent-encoded word.
+///
+/// # Errors
+/// [`ErrorCode::InvalidRequest`] when it is not UTF-8.
+pub(super) fn decode(text: &str, plus_is_blank: bool) -> Result<String, EngineError> {
+    let text = if plus_is_blank { text.replace('+', " ") } else { text.to_owned() };
+    let decoded = percent_decode_str(&text).decode_utf8().map_err(|_| invalid("the URL is not valid UTF-8 once percent-decoded"))?;
+    Ok(decoded.into_owned())
+}
+
+/// The topic and the params of `/publish/{topic}?k=v`, and of the older spelling `/publish/{topic}&k=v`.
+///
+/// # Errors
+/// [`ErrorCode::InvalidRequest`].
+pub(super) fn topic_and_params(path: &str, plain_query: Option<&str>) -> Result<(String, Params), EngineError> {
+    let rest = path.strip_prefix("/publish/").unwrap_or(path);
+    let (topic, in_path) = rest.split_once('&').unwrap_or((rest, ""));
+    let both = format!("{in_path}&{}", plain_query.unwrap_or_default());
+    Ok((decode(topic, false)?, query(&both)?))
+}
+
+/// One query parameter of a read, parsed.
+///
+/// # Errors
+/// [`ErrorCode::InvalidRequest`], naming the parameter and what it should be.
+pub(super) fn parsed<T: std::str::FromStr>(params: &Params, name: &str, wanted: &str) -> Result<Option<T>, EngineError> {
+    let Some(value) = params.get(name) else { return Ok(None) };
+    value.parse().map(Some).map_err(|_| {
+        let shown: String = value.chars().take(60).collect();
+        invalid(format!("`{name}={shown}` in the query should be {wanted}"))
+    })
+}
+
+/// The query of a read, whose names are known.
+///
+/// # Errors
+/// [`ErrorCode::InvalidRequest`] for an unknown name.
+pub(super) fn known_query(plain: Option<&str>, known: &[&str]) -> Result<Params, EngineError> {
+    let params = query(plain.unwrap_or_default())?;
+    match params.keys().find(|name| !known.contains(&name.as_str())) {
+        None => Ok(params),
+        Some(name) => {
+            let meant = gitfaas_core::nearest::did_you_mean(name, known.iter().copied()).unwrap_or_default();
+            Err(invalid(format!("`{name}` is not a query parameter of this route; {meant}")))
+        }
+    }
+}
+
+/// `?wait=SECONDS` of a long poll, at most the limit.
+///
+/// # Errors
+/// [`ErrorCode::InvalidRequest`].
+pub(super) fn wait(params: &Params, most: Duration) -> Result<Duration, EngineError> {
+    let seconds: Option<u32> = parsed(params, "wait", "a number of seconds")?;
+    Ok(Duration::from_secs(seconds.unwrap_or(0).into()).min(most))
+}
+
+/// A header as text.
+///
+/// # Errors
+/// [`ErrorCode::InvalidRequest`] when it is not ASCII.
+pub(super) fn text(headers: &HeaderMap, name: &str) -> Result<Option<String>, EngineError> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    let text = value.to_str().map_err(|_| invalid(format!("the header {name} is not plain ASCII text")))?;
+    Ok(Some(text.to_owned()))
+}
+
+/// Who asks, by `Authorization: Bearer` and `X-Gitfaas-Parent`.
+///
+/// # Errors
+/// See [`Engine::caller`](crate::engine::Engine::caller).
+pub(super) async fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, EngineError> {
+    let authorization = text(headers, header::AUTHORIZATION.as_str())?;
+    let bearer = authorization.as_deref().and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+    });
+    app.engine.caller(bearer, text(headers, PARENT)?.as_deref()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(params: &Params) -> Vec<(&str, &str)> {
+        params.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    }
+
+    #[test]
+    fn both_spellings_of_a_publish_are_read() {
+        let (topic, params) = topic_and_params("/publish/mytopic", Some("replicas=2&x=a+b%26c")).expect("parsed");
+        assert_eq!((topic.as_str(), pairs(&params)), ("mytopic", vec![("replicas", "2"), ("x", "a b&c")]));
+        let (topic, params) = topic_and_params("/publish/mytopic&replicas=2", Some("x=1")).expect("parsed");
+        assert_eq!((topic.as_str(), pairs(&params)), ("mytopic", vec![("replicas", "2"), ("x", "1")]));
+        let (topic, params) = topic_and_params("/publish/m%C3%A9t%C3%A9o+1", None).expect("parsed");
+        assert_eq!((topic.as_str(), params.len()), ("météo+1", 0));
+    }
+
+    #[test]
+    fn what_would_be_guessed_at_is_refused() {
+        for (path, plain) in [
+            ("/publish/t", Some("a=1&a=2")),
+            ("/publish/t&a=1", Some("a=1")),
+            ("/publish/t", Some("=1")),
+            ("/publish/t", Some("a=%ff")),
+            ("/publish/%ff", None),
+        ] {
+            assert!(topic_and_params(path, plain).is_err(), "{path} {plain:?}");
+        }
+    }
+
+    #[test]
+    fn a_read_names_the_parameter_it_does_not_know() {
+        let error = known_query(Some("topc=a"), &["topic", "limit"]).expect_err("refused");
+        assert!(error.detail.contains("`topc`") && error.detail.contains("`topic`"), "{error}");
+        let params = known_query(Some("limit=many"), &["limit"]).expect("known");
+        assert!(parsed::<usize>(&params, "limit", "a number").is_err());
+    }
+
+    #[test]
+    fn a_wait_is_bounded() {
+        let params = query("wait=4000000000").expect("parsed");
+        assert_eq!(wait(&params, Duration::from_mins(1)).ok(), Some(Duration::from_mins(1)));
+        assert!(wait(&query("wait=-1").expect("parsed"), Duration::from_mins(1)).is_err());
+    }
+}

@@ -1,0 +1,244 @@
+//! The verbs of gitfaas over its four seams: publish, dispatch, observe, respond, refresh, expire, query.
+//!
+//! The engine knows the traits, not what is behind them, and nothing of HTTP. Each verb has a file; what may follow
+//! what is decided in the core.
+
+mod caller;
+mod dispatch;
+mod error;
+mod expire;
+mod hub;
+mod ids;
+mod observe;
+mod publish;
+mod query;
+mod refresh;
+mod respond;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use gitfaas_core::admission::Policy;
+use gitfaas_core::catalog::Catalog;
+use gitfaas_core::problem::Problem;
+use gitfaas_core::retry::Backoff;
+use gitfaas_core::run::Mark;
+use jiff::Timestamp;
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use self::dispatch::Recovered;
+pub use self::error::{EngineError, ErrorCode};
+pub use self::hub::{Hub, Subscription};
+pub use self::caller::Caller;
+pub use self::publish::Published;
+pub use self::query::{Followed, Tree};
+pub use self::refresh::{Refresh, read_source};
+pub use self::respond::Answer;
+
+use self::ids::Ids;
+use crate::clock::Clock;
+use crate::cluster::Cluster;
+use crate::source::Source;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+
+/// What the engine is told at its start.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where functions reach this server, without a slash at the end: `{{GITFAAS_URL}}`.
+    pub base_url: String,
+    /// The namespace of manifests that name none: `{{NAMESPACE}}`.
+    pub namespace: String,
+    /// Which manifests are admitted.
+    pub policy: Policy,
+    /// How this server is called in marks and logs.
+    pub holder: String,
+    /// How long a publish waits for the first apply of each function before it answers without its verdict.
+    pub apply_wait: Duration,
+    /// How many runs are applied at once; further ones wait in the ledger.
+    pub dispatches: usize,
+    /// How long to wait before applying again after a passing failure.
+    pub backoff: Backoff,
+    /// Bytes of log kept for each container of each attempt, counted from the end.
+    pub log_tail: u64,
+    /// How long a request is kept after the last of its runs finished.
+    pub retention: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            base_url: "http://127.0.0.1:5000".to_owned(),
+            namespace: "default".to_owned(),
+            policy: Policy::default(),
+            holder: "gitfaas".to_owned(),
+            apply_wait: Duration::from_secs(5),
+            dispatches: 64,
+            backoff: Backoff { first: Duration::from_secs(1), most: Duration::from_mins(1) },
+            log_tail: 1024 * 1024,
+            retention: Duration::from_hours(48),
+        }
+    }
+}
+
+/// What the engine works with.
+#[derive(Clone)]
+pub struct Parts {
+    /// Where functions come from.
+    pub source: Arc<dyn Source>,
+    /// The durable ledger.
+    pub store: Arc<dyn Store>,
+    /// What runs manifests.
+    pub cluster: Arc<dyn Cluster>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The engine. One a process; shared behind an [`Arc`].
+pub struct Engine {
+    settings: Settings,
+    parts: Parts,
+    // Swapped whole by a refresh and read without a lock by a publish. None until a first catalog is there.
+    catalog: ArcSwap<Option<Catalog>>,
+    source_status: Mutex<SourceStatus>,
+    refreshing: tokio::sync::Mutex<()>,
+    hub: Arc<Hub>,
+    ids: Ids,
+    slots: Arc<Semaphore>,
+    // Woken when a run was queued that may be due before the dispatcher's next look.
+    queued: Notify,
+    draining: CancellationToken,
+    stopping: CancellationToken,
+    tasks: TaskTracker,
+    metrics: Metrics,
+}
+
+/// How the source stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SourceStatus {
+    /// When it was last read successfully (also when files in it are wrong).
+    pub last_success: Option<Timestamp>,
+    /// Why the last refresh failed as a whole.
+    pub last_error: Option<String>,
+    /// What is wrong with the config file of the newest state, which is therefore not served at all.
+    pub config_problems: Vec<Problem>,
+}
+
+impl Engine {
+    /// An engine over these parts. It does nothing by itself: `workers` do, and callers.
+    pub fn new(settings: Settings, parts: Parts, metrics: Metrics) -> Arc<Self> {
+        Arc::new(Self {
+            slots: Arc::new(Semaphore::new(settings.dispatches)),
+            settings,
+            parts,
+            catalog: ArcSwap::from_pointee(None),
+            source_status: Mutex::default(),
+            refreshing: tokio::sync::Mutex::default(),
+            hub: Arc::default(),
+            ids: Ids::default(),
+            queued: Notify::new(),
+            draining: CancellationToken::new(),
+            stopping: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            metrics,
+        })
+    }
+
+    /// What it was told at its start.
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What it counts.
+    pub const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// What is served now; `None` inside while nothing ever was.
+    pub fn catalog(&self) -> Arc<Option<Catalog>> {
+        self.catalog.load_full()
+    }
+
+    /// How the source stands.
+    pub fn source_status(&self) -> SourceStatus {
+        self.lock_status().clone()
+    }
+
+    /// Where functions come from, for people, and the config file's path there.
+    pub fn source(&self) -> (String, String) {
+        (self.parts.source.describe(), self.parts.source.config_path().to_owned())
+    }
+
+    /// Subscribes to changes of a request.
+    pub fn subscribe(&self, request: gitfaas_core::id::RequestId) -> Subscription {
+        self.hub.subscribe(request)
+    }
+
+    /// Ends when the server stops: long polls and streams end with it.
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.stopping
+    }
+
+    /// Whether it can serve: a catalog is loaded and the store answers.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub async fn ready(&self) -> Result<(), EngineError> {
+        if self.draining.is_cancelled() {
+            return Err(EngineError::new(ErrorCode::Stopping, "the server is about to stop"));
+        }
+        self.parts.store.ready().await?;
+        if self.catalog.load().is_none() {
+            return Err(self.no_catalog());
+        }
+        Ok(())
+    }
+
+    /// The first step of an orderly stop: no publish is accepted and nothing new is dispatched, while functions that
+    /// run still get their answers in.
+    pub fn drain(&self) {
+        self.draining.cancel();
+    }
+
+    /// Whether [`drain`](Self::drain) was called; a future that ends then.
+    pub const fn draining(&self) -> &CancellationToken {
+        &self.draining
+    }
+
+    /// The last step of an orderly stop: ends waits and streams, and returns when nothing is being done any more.
+    pub async fn finish(&self) {
+        self.stopping.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// How long it is until `time`; nothing when it is past.
+    pub fn until(&self, time: Timestamp) -> Duration {
+        Duration::try_from(time.duration_since(self.now())).unwrap_or_default()
+    }
+
+    fn lock_status(&self) -> MutexGuard<'_, SourceStatus> {
+        self.source_status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn mark(&self) -> Mark {
+        Mark { holder: self.settings.holder.clone(), epoch: self.parts.store.epoch(), at: self.now() }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.parts.clock.now()
+    }
+
+    fn no_catalog(&self) -> EngineError {
+        let status = self.source_status();
+        let why = match (&status.last_error, status.config_problems.first()) {
+            (Some(error), _) => format!("no functions have been loaded yet: {error}"),
+            (None, Some(problem)) => format!("no functions have been loaded yet: {problem}"),
+            (None, None) => "no functions have been loaded yet; try again in a moment".to_owned(),
+        };
+        EngineError::new(ErrorCode::NoCatalog, why)
+    }
+}

@@ -1,0 +1,69 @@
+//! Who asks, and what a publish of theirs descends from.
+
+use gitfaas_core::id::{RunId, Try};
+use gitfaas_core::key::{FunctionUid, TOKEN_PREFIX};
+use gitfaas_core::request::Lineage;
+
+use super::{Engine, EngineError, ErrorCode};
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// Somebody from outside.
+    Anyone,
+    /// A function, by its run token: a try of a run.
+    Run(RunId, Try),
+    /// Somebody who says that a run is the reason, without proving to be it.
+    Because(RunId),
+}
+
+impl Engine {
+    /// Who presents this bearer token, or names this parent (a run id or a function uid).
+    ///
+    /// A bearer that is no run token says nothing here: it is for whoever checks keys.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidToken`] for a run token that this ledger never made, [`ErrorCode::InvalidRequest`] for a
+    /// parent that is no id, and the store's.
+    pub async fn caller(&self, bearer: Option<&str>, parent: Option<&str>) -> Result<Caller, EngineError> {
+        if let Some(token) = bearer.filter(|token| token.starts_with(TOKEN_PREFIX)) {
+            let (run, try_no) = self.parts.store.ledger_key().verify_run_token(token).ok_or_else(|| {
+                EngineError::new(ErrorCode::InvalidToken, "the run token was not made by this server, or is damaged")
+            })?;
+            return Ok(Caller::Run(run, try_no));
+        }
+        match parent {
+            None => Ok(Caller::Anyone),
+            Some(parent) => Ok(Caller::Because(self.named_parent(parent).await?)),
+        }
+    }
+
+    async fn named_parent(&self, parent: &str) -> Result<RunId, EngineError> {
+        if let Ok(run) = parent.parse() {
+            return Ok(run);
+        }
+        let no_run = || EngineError::new(ErrorCode::InvalidRequest, "X-Gitfaas-Parent is neither a run id nor the function uid of a run in the ledger");
+        let uid: FunctionUid = parent.parse().map_err(|_| no_run())?;
+        let runs = self.parts.store.runs(uid.request().ok_or_else(no_run)?).await?;
+        let key = self.parts.store.ledger_key();
+        runs.iter().find(|run| key.is_function_uid(&uid, run.id)).map(|run| run.id).ok_or_else(no_run)
+    }
+
+    /// Where a publish of this caller's stands in its pipeline.
+    pub(super) async fn lineage(&self, caller: Caller) -> Result<Lineage, EngineError> {
+        let parent = match caller {
+            Caller::Anyone => return Ok(Lineage::default()),
+            Caller::Run(run, _) | Caller::Because(run) => run,
+        };
+        let gone = || match caller {
+            Caller::Run(..) => EngineError::new(ErrorCode::InvalidToken, "the run token is no longer valid: its request has expired"),
+            _ => EngineError::new(ErrorCode::InvalidRequest, format!("X-Gitfaas-Parent names the run {parent}, which is not in the ledger")),
+        };
+        if self.parts.store.run(parent).await?.is_none() {
+            return Err(gone());
+        }
+        let request = self.parts.store.request(parent.request()).await?.ok_or_else(gone)?;
+        Ok(Lineage { parent: Some(parent), hops: request.lineage.hops.saturating_add(1) })
+    }
+}
+

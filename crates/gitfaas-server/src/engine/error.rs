@@ -1,0 +1,130 @@
+//! What the engine says when it cannot do what was asked.
+//!
+//! A code for programs, a sentence for the caller, and nothing of HTTP: only `api/error.rs` knows status numbers.
+
+use gitfaas_core::plan::PlanFailure;
+
+use crate::store::StoreError;
+
+/// A stable word for what went wrong. Each has its status in `api/error.rs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorCode {
+    /// An id, a query or a header is not what it should be.
+    InvalidRequest,
+    /// The message says that it is JSON and is not.
+    InvalidJson,
+    /// The topic's name is no topic name, or the topic does not exist.
+    UnknownTopic,
+    /// The topic exists, but no version of it ever worked.
+    TopicBroken,
+    /// The message does not fit the topic's functions: a parameter, the rendered object, or the policy.
+    Unplannable,
+    /// More publishes followed one another than are allowed.
+    HopLimit,
+    /// The body is larger than allowed.
+    TooLarge,
+    /// The body did not arrive in time.
+    SlowBody,
+    /// The token presented is not (or no longer) valid.
+    InvalidToken,
+    /// The token presented speaks for another run.
+    Forbidden,
+    /// There is no such request, run or answer (any more).
+    NotFound,
+    /// The request has several functions; the answer must say whose it is.
+    AmbiguousAnswer,
+    /// No functions have been loaded yet.
+    NoCatalog,
+    /// The store cannot read or write.
+    StoreUnavailable,
+    /// One record of the store is damaged.
+    RecordDamaged,
+    /// The source cannot be read.
+    SourceUnavailable,
+    /// The cluster does not answer.
+    ClusterUnavailable,
+    /// The server is about to stop.
+    Stopping,
+    /// A fault of this program.
+    Internal,
+}
+
+impl ErrorCode {
+    /// Every code.
+    pub const ALL: [Self; 19] = [
+        Self::InvalidRequest,
+        Self::InvalidJson,
+        Self::UnknownTopic,
+        Self::TopicBroken,
+        Self::Unplannable,
+        Self::HopLimit,
+        Self::TooLarge,
+        Self::SlowBody,
+        Self::InvalidToken,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::AmbiguousAnswer,
+        Self::NoCatalog,
+        Self::StoreUnavailable,
+        Self::RecordDamaged,
+        Self::SourceUnavailable,
+        Self::ClusterUnavailable,
+        Self::Stopping,
+        Self::Internal,
+    ];
+
+    /// The word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid-request",
+            Self::InvalidJson => "invalid-json",
+            Self::UnknownTopic => "unknown-topic",
+            Self::TopicBroken => "topic-broken",
+            Self::Unplannable => "unplannable",
+            Self::HopLimit => "hop-limit",
+            Self::TooLarge => "too-large",
+            Self::SlowBody => "slow-body",
+            Self::InvalidToken => "invalid-token",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not-found",
+            Self::AmbiguousAnswer => "ambiguous-answer",
+            Self::NoCatalog => "no-catalog",
+            Self::StoreUnavailable => "store-unavailable",
+            Self::RecordDamaged => "record-damaged",
+            Self::SourceUnavailable => "source-unavailable",
+            Self::ClusterUnavailable => "cluster-unavailable",
+            Self::Stopping => "stopping",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// Why the engine did not do what was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{detail}")]
+pub struct EngineError {
+    /// For programs.
+    pub code: ErrorCode,
+    /// For the caller: what happened and what to do. Holds no token and no payload.
+    pub detail: String,
+    /// What is wrong with each function, where that is the matter.
+    pub failures: Vec<PlanFailure>,
+}
+
+impl EngineError {
+    /// An error of this code and sentence.
+    pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), failures: Vec::new() }
+    }
+}
+
+impl From<StoreError> for EngineError {
+    fn from(error: StoreError) -> Self {
+        let code = match error {
+            StoreError::Unavailable(_) | StoreError::Refused(_) => ErrorCode::StoreUnavailable,
+            StoreError::Damaged(_) => ErrorCode::RecordDamaged,
+            StoreError::NotFound => ErrorCode::NotFound,
+        };
+        Self::new(code, error.to_string())
+    }
+}

@@ -1,0 +1,120 @@
+//! Observe: what the cluster says about a Job becomes what the ledger says about its run.
+
+use std::sync::Arc;
+
+use gitfaas_core::id::RunId;
+use gitfaas_core::run::machine::{Effect, Event, Observation, step};
+use gitfaas_core::run::{ObjectKey, Phase, Run};
+
+use super::{Engine, EngineError};
+
+/// How often a lost race for one run is run again; each loss means that somebody else made progress.
+const RACES: usize = 1000;
+
+impl Engine {
+    /// Takes what the cluster said about a Job of a run.
+    ///
+    /// # Errors
+    /// When the store does not answer; tell it again.
+    pub async fn observe(self: &Arc<Self>, run: RunId, observation: Observation) -> Result<(), EngineError> {
+        self.tell(run, Event::Observed(observation)).await.map(drop)
+    }
+
+    /// Takes that the cluster no longer has a Job of a run.
+    ///
+    /// # Errors
+    /// When the store does not answer; tell it again.
+    pub async fn miss(self: &Arc<Self>, run: RunId, job: ObjectKey) -> Result<(), EngineError> {
+        self.tell(run, Event::Missing(job)).await.map(drop)
+    }
+
+    /// The Jobs that the ledger believes to be alive, with their runs.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn live_jobs(&self) -> Result<Vec<(RunId, ObjectKey)>, EngineError> {
+        let mut after = None;
+        let mut live = Vec::new();
+        loop {
+            let runs = self.parts.store.runs_in(&[Phase::Pending, Phase::Running], after, 500).await?;
+            let Some(last) = runs.last() else { return Ok(live) };
+            after = Some(last.id);
+            for run in runs {
+                let jobs = run.objects.into_iter().filter(|object| object.job.as_ref().is_some_and(|job| !job.is_final()));
+                live.extend(jobs.map(|object| (run.id, object.key)));
+            }
+        }
+    }
+
+    /// Steps a run by an event, settles it, and carries out what follows. The run as it then stands; `None` when the
+    /// ledger does not have it (any more).
+    pub(super) async fn tell(self: &Arc<Self>, id: RunId, event: Event) -> Result<Option<Run>, EngineError> {
+        for _ in 0..RACES {
+            let Some(before) = self.parts.store.run(id).await? else { return Ok(None) };
+            let step = step(&before, event.clone(), self.now());
+            let after = match step.next {
+                None => before,
+                Some(after) if self.parts.store.settle(&before, &after).await? => {
+                    self.settled(&before, &after);
+                    after
+                }
+                Some(_) => continue,
+            };
+            for effect in step.effects {
+                self.carry_out(&after, effect);
+            }
+            return Ok(Some(after));
+        }
+        Err(EngineError::new(super::ErrorCode::Internal, format!("the run {id} changes faster than it can be settled")))
+    }
+
+    fn settled(&self, before: &Run, after: &Run) {
+        if before.phase != after.phase {
+            let reason = after.reason.as_ref().map(|reason| reason.code.as_str());
+            tracing::info!(run.id = %after.id, run.phase = %after.phase, run.reason = reason, topic.name = %after.topic, "run moved on");
+            if after.phase.is_final() {
+                self.metrics.run_finished(after.phase);
+            }
+        }
+        self.hub.wake(after.request());
+    }
+
+    fn carry_out(self: &Arc<Self>, run: &Run, effect: Effect) {
+        let (engine, run) = (self.clone(), run.clone());
+        self.tasks.spawn(async move {
+            match effect {
+                Effect::CaptureLogs => engine.capture_logs(run).await,
+                Effect::Release => engine.release(&run).await,
+            }
+        });
+    }
+
+    /// Keeps the logs of an ended try, then lets go of its Jobs. What fails here is asked for again when the cluster
+    /// tells of the Job next, at the latest after the next start.
+    async fn capture_logs(self: &Arc<Self>, run: Run) {
+        for job in run.objects.iter().filter(|object| object.job.is_some()) {
+            let kept = async {
+                let parts = self.parts.cluster.logs(&job.key, self.settings.log_tail).await.map_err(|e| e.to_string())?;
+                let stored = self.parts.store.put_logs(run.id, run.try_no, &job.key.name, parts).await;
+                stored.map_err(|error| error.to_string())
+            };
+            if let Err(error) = kept.await {
+                tracing::warn!(run.id = %run.id, error, "cannot keep the logs yet");
+                return;
+            }
+        }
+        // Boxed: the step after this one carries out an effect too.
+        let told = Box::pin(self.tell(run.id, Event::LogsCaptured)).await;
+        if let Err(error) = told {
+            tracing::warn!(run.id = %run.id, %error, "cannot settle that the logs are kept yet");
+        }
+    }
+
+    async fn release(&self, run: &Run) {
+        for job in run.objects.iter().filter(|object| object.job.is_some()) {
+            if let Err(error) = self.parts.cluster.release(&job.key).await {
+                tracing::warn!(run.id = %run.id, %error, "cannot release the Job yet");
+            }
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Publish: plan the message, write it down, and dispatch at once what can be.
+//!
+//! Planning is pure and all or nothing; nothing is stored of a message that cannot be planned, and nothing is
+//! acknowledged that is not stored.
+
+use std::str::FromStr as _;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use gitfaas_core::catalog::{Catalog, Topic};
+use gitfaas_core::id::RequestId;
+use gitfaas_core::message::Message;
+use gitfaas_core::nearest::did_you_mean;
+use gitfaas_core::plan::{self, Plan};
+use gitfaas_core::request::{Lineage, Request};
+use gitfaas_core::run::Run;
+use gitfaas_core::run::machine::{Event, step};
+use gitfaas_core::topic::TopicName;
+use jiff::Timestamp;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
+
+use super::{Caller, Engine, EngineError, ErrorCode};
+use crate::store::Accept;
+
+/// An accepted publish.
+#[derive(Debug)]
+pub struct Published {
+    /// Its request.
+    pub request: RequestId,
+    /// Its runs as they stand after [`Settings::apply_wait`](super::Settings::apply_wait) at most.
+    pub runs: Vec<Run>,
+}
+
+impl Engine {
+    /// Accepts a message for a topic and applies its functions; returns when each has a verdict, or when the wait for
+    /// it is over. What has been accepted goes on when the caller goes away.
+    ///
+    /// # Errors
+    /// Nothing was stored: the topic is unknown or broken, the message does not fit, or the store is unavailable.
+    pub async fn publish(
+        self: &Arc<Self>,
+        topic: &str,
+        message: Message,
+        caller: Caller,
+    ) -> Result<Published, EngineError> {
+        // In a task of its own: a caller that hangs up in the middle must not leave an accepted run undispatched.
+        let (engine, topic) = (self.clone(), topic.to_owned());
+        let accepted = self.tasks.spawn(async move { engine.accept(&topic, message, caller).await });
+        let (request, pending) = accepted.await.map_err(|_| internal())??;
+        let deadline = tokio::time::Instant::now() + self.settings.apply_wait;
+        let mut runs = Vec::with_capacity(pending.len());
+        for Pending { accepted, verdict } in pending {
+            runs.push(match verdict {
+                Some(verdict) => match tokio::time::timeout_at(deadline, verdict).await {
+                    Ok(Ok(run)) => run,
+                    Ok(Err(_)) | Err(_) => accepted,
+                },
+                None => accepted,
+            });
+        }
+        Ok(Published { request, runs })
+    }
+
+    async fn accept(
+        self: Arc<Self>,
+        topic: &str,
+        message: Message,
+        caller: Caller,
+    ) -> Result<(RequestId, Vec<Pending>), EngineError> {
+        if self.draining.is_cancelled() {
+            return Err(EngineError::new(ErrorCode::Stopping, "the server is about to stop; publish again in a moment"));
+        }
+        check_json(&message)?;
+        let lineage = self.lineage(caller).await?;
+        let now = self.now();
+        let payload = message.payload.clone();
+        let (request, plan) = self.plan(topic, message, lineage, now)?;
+        let (runs, permit) = self.mark_inline(plan, now);
+        let id = request.id;
+        let accepted = Accept { request, payload: payload.clone(), runs };
+        let runs: Vec<_> = accepted.runs.clone();
+        self.parts.store.accept(accepted).await?;
+        let Some(permit) = permit.map(Arc::new) else {
+            self.queued.notify_one();
+            return Ok((id, runs.into_iter().map(|(run, _)| Pending { accepted: run, verdict: None }).collect()));
+        };
+        let payload: Arc<str> = STANDARD.encode(&payload).into();
+        let dispatched = runs.into_iter().map(|(run, manifests)| {
+            let (engine, payload, permit, accepted) = (self.clone(), payload.clone(), permit.clone(), run.clone());
+            let verdict = self.tasks.spawn(async move {
+                let run = engine.apply(run, &manifests, &payload).await;
+                drop(permit);
+                run
+            });
+            Pending { accepted, verdict: Some(verdict) }
+        });
+        Ok((id, dispatched.collect()))
+    }
+
+    /// Plans a message for a topic without storing anything.
+    fn plan(
+        &self,
+        topic: &str,
+        message: Message,
+        lineage: Lineage,
+        now: Timestamp,
+    ) -> Result<(Request, Plan), EngineError> {
+        let catalog = self.catalog.load();
+        let catalog = catalog.as_ref().as_ref().ok_or_else(|| self.no_catalog())?;
+        let topic = find_topic(catalog, topic)?;
+        let version = topic.version.as_ref().ok_or_else(|| topic_broken(topic))?;
+        let request = Request {
+            id: self.ids.next(now),
+            topic: topic.name.clone(),
+            revision: version.revision.clone(),
+            received_at: now,
+            size: message.payload.len() as u64,
+            meta: message.meta,
+            lineage,
+        };
+        let input = plan::Input {
+            topic,
+            request: &request,
+            payload: &message.payload,
+            key: self.parts.store.ledger_key(),
+            policy: &self.settings.policy,
+            namespace: &self.settings.namespace,
+            base_url: &self.settings.base_url,
+            now,
+        };
+        let plan = plan::plan(&input).map_err(unplannable)?;
+        Ok((request, plan))
+    }
+
+    /// Marks the runs as being applied by us if there are slots for all of them; otherwise they stay queued.
+    fn mark_inline(&self, plan: Plan, now: Timestamp) -> (Vec<Planned>, Option<OwnedSemaphorePermit>) {
+        let wanted = u32::try_from(plan.runs.len()).unwrap_or(u32::MAX);
+        let permit = self.slots.clone().try_acquire_many_owned(wanted).ok();
+        let runs = plan.runs.into_iter().map(|planned| {
+            let marked = permit.as_ref().and_then(|_| step(&planned.run, Event::Marked(self.mark()), now).next);
+            (marked.unwrap_or(planned.run), planned.manifests)
+        });
+        (runs.collect(), permit)
+    }
+}
+
+type Planned = (Run, Vec<gitfaas_core::manifest::RecordedManifest>);
+
+/// A run that was accepted, and its verdict if it is being applied.
+struct Pending {
+    accepted: Run,
+    verdict: Option<JoinHandle<Run>>,
+}
+
+fn internal() -> EngineError {
+    EngineError::new(ErrorCode::Internal, "the publish ended unexpectedly; whether it was accepted is not known")
+}
+
+/// A message that says that it is JSON must be JSON: the function would fail on it later, where nobody looks.
+fn check_json(message: &Message) -> Result<(), EngineError> {
+    if !message.meta.is_json() {
+        return Ok(());
+    }
+    match serde_json::from_slice::<serde::de::IgnoredAny>(&message.payload) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(EngineError::new(
+            ErrorCode::InvalidJson,
+            format!("the content type is JSON, but the message is not: {error}; send it as `text/plain` if it is not meant to be JSON"),
+        )),
+    }
+}
+
+pub(super) fn find_topic<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Topic, EngineError> {
+    let parsed = TopicName::from_str(name).ok();
+    parsed.and_then(|name| catalog.topic(&name)).ok_or_else(|| {
+        let shown: String = name.chars().take(100).flat_map(char::escape_debug).collect();
+        let mut detail = format!("there is no topic `{shown}` in {}", catalog.revision());
+        if let Some(meant) = did_you_mean(name, catalog.topics().map(|topic| topic.name.as_str())) {
+            detail.push_str("; ");
+            detail.push_str(&meant);
+        }
+        EngineError::new(ErrorCode::UnknownTopic, detail)
+    })
+}
+
+fn topic_broken(topic: &Topic) -> EngineError {
+    let problem = topic.stale.as_ref().and_then(|stale| stale.problems.first()).map(ToString::to_string);
+    let why = problem.unwrap_or_else(|| "its functions do not compile".to_owned());
+    EngineError::new(ErrorCode::TopicBroken, format!("the topic `{}` has no working version: {why}", topic.name))
+}
+
+fn unplannable(error: plan::PlanError) -> EngineError {
+    let hops = error.failures.iter().any(|failure| failure.code == "hop-limit");
+    let code = if hops { ErrorCode::HopLimit } else { ErrorCode::Unplannable };
+    EngineError { code, detail: error.to_string(), failures: error.failures }
+}

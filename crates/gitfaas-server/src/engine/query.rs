@@ -1,0 +1,203 @@
+//! Query: what the ledger knows, for readers. Changes nothing.
+
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use gitfaas_core::catalog::Topic;
+use gitfaas_core::id::{RequestId, RunId};
+use gitfaas_core::message::Message;
+use gitfaas_core::request::Request;
+use gitfaas_core::response::Response;
+use gitfaas_core::run::{Phase, Run};
+
+use super::publish::find_topic;
+use super::{Engine, EngineError, ErrorCode};
+use crate::cluster::{LogChunk, LogPart};
+use crate::store::RequestQuery;
+
+/// Requests in one tree; a larger one is cut, and says so.
+const MAX_TREE: usize = 1000;
+
+/// A request with everything that followed from it.
+#[derive(Debug)]
+pub struct Tree {
+    /// The request.
+    pub request: Request,
+    /// Its runs, in the config's order.
+    pub runs: Vec<Run>,
+    /// The newest answer of each run that has one.
+    pub responses: Vec<Response>,
+    /// The requests that its runs published, the oldest first.
+    pub children: Vec<Self>,
+    /// Whether children were left out.
+    pub cut: bool,
+}
+
+impl Engine {
+    /// A request with its runs.
+    ///
+    /// # Errors
+    /// [`ErrorCode::NotFound`], and the store's.
+    pub async fn request(&self, id: RequestId) -> Result<(Request, Vec<Run>), EngineError> {
+        let request = self.parts.store.request(id).await?.ok_or_else(|| no_request(id))?;
+        Ok((request, self.parts.store.runs(id).await?))
+    }
+
+    /// A request's message.
+    ///
+    /// # Errors
+    /// [`ErrorCode::NotFound`], and the store's.
+    pub async fn message(&self, id: RequestId) -> Result<Message, EngineError> {
+        self.parts.store.message(id).await?.ok_or_else(|| no_request(id))
+    }
+
+    /// Requests, the newest first, with their runs.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn requests(&self, query: &RequestQuery) -> Result<Vec<(Request, Vec<Run>)>, EngineError> {
+        let requests = self.parts.store.requests(query).await?;
+        let mut listed = Vec::with_capacity(requests.len());
+        for request in requests {
+            let runs = self.parts.store.runs(request.id).await?;
+            listed.push((request, runs));
+        }
+        Ok(listed)
+    }
+
+    /// A topic that is served, for as long as `read` looks at it.
+    ///
+    /// # Errors
+    /// [`ErrorCode::UnknownTopic`] with the nearest names, [`ErrorCode::NoCatalog`].
+    pub fn with_topic<T>(&self, name: &str, read: impl FnOnce(&Topic) -> T) -> Result<T, EngineError> {
+        let catalog = self.catalog();
+        let catalog = catalog.as_ref().as_ref().ok_or_else(|| self.no_catalog())?;
+        Ok(read(find_topic(catalog, name)?))
+    }
+
+    /// How many runs are in each phase.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn count(&self) -> Result<Vec<(Phase, u64)>, EngineError> {
+        Ok(self.parts.store.count().await?)
+    }
+
+    /// One run.
+    ///
+    /// # Errors
+    /// [`ErrorCode::NotFound`], and the store's.
+    pub async fn run(&self, id: RunId) -> Result<Run, EngineError> {
+        self.parts.store.run(id).await?.ok_or_else(|| no_run(id))
+    }
+
+    /// The newest answer of each run of a request that has one, beside all of its runs.
+    ///
+    /// # Errors
+    /// [`ErrorCode::NotFound`], and the store's.
+    pub async fn responses(&self, id: RequestId) -> Result<(Vec<Run>, Vec<Response>), EngineError> {
+        let (_, runs) = self.request(id).await?;
+        Ok((runs, self.parts.store.responses(id).await?))
+    }
+
+    /// A request with everything that its runs published, and so on.
+    ///
+    /// # Errors
+    /// [`ErrorCode::NotFound`], and the store's.
+    pub async fn tree(&self, id: RequestId) -> Result<Tree, EngineError> {
+        let mut left = MAX_TREE;
+        let root = self.parts.store.request(id).await?.ok_or_else(|| no_request(id))?;
+        self.subtree(root, &mut left).await
+    }
+
+    async fn subtree(&self, request: Request, left: &mut usize) -> Result<Tree, EngineError> {
+        *left = left.saturating_sub(1);
+        let runs = self.parts.store.runs(request.id).await?;
+        let responses = self.parts.store.responses(request.id).await?;
+        // One more than may be shown tells whether there are more.
+        let published = self.parts.store.children(request.id, *left + 1).await?;
+        let mut children = Vec::with_capacity(published.len());
+        let mut cut = false;
+        for child in published {
+            if *left == 0 {
+                cut = true;
+                break;
+            }
+            // A request cannot be among its own descendants: a child is accepted after its parent's run began.
+            children.push(Box::pin(self.subtree(child, left)).await?);
+        }
+        Ok(Tree { request, runs, responses, children, cut })
+    }
+
+    /// The logs of a run's present try: from the ledger once they are captured, from the cluster before.
+    ///
+    /// # Errors
+    /// [`ErrorCode::NotFound`], [`ErrorCode::ClusterUnavailable`], and the store's.
+    pub async fn logs(&self, id: RunId) -> Result<Vec<LogPart>, EngineError> {
+        let run = self.run(id).await?;
+        if run.logs_captured {
+            return Ok(self.parts.store.logs(id, run.try_no).await?);
+        }
+        let mut parts = Vec::new();
+        for job in run.objects.iter().filter(|object| object.job.is_some()) {
+            let logs = self.parts.cluster.logs(&job.key, self.settings.log_tail).await;
+            parts.extend(logs.map_err(|error| EngineError::new(ErrorCode::ClusterUnavailable, error.message))?);
+        }
+        Ok(parts)
+    }
+
+    /// The logs of a run's Jobs as they are written, until they have ended. A run that waits to be applied is waited for.
+    ///
+    /// # Errors
+    /// [`ErrorCode::NotFound`], [`ErrorCode::ClusterUnavailable`], and the store's.
+    pub async fn follow_logs(&self, id: RunId) -> Result<Followed, EngineError> {
+        let mut changes = self.hub.subscribe(id.request());
+        loop {
+            let run = self.run(id).await?;
+            if run.logs_captured {
+                return Ok(Followed::Ended(self.parts.store.logs(id, run.try_no).await?));
+            }
+            if let Some(job) = run.objects.iter().find(|object| object.job.is_some()) {
+                let chunks = self.parts.cluster.follow_logs(&job.key).await;
+                let chunks = chunks.map_err(|error| EngineError::new(ErrorCode::ClusterUnavailable, error.message))?;
+                return Ok(Followed::Live(chunks));
+            }
+            if run.phase.is_final() {
+                return Ok(Followed::Ended(Vec::new()));
+            }
+            tokio::select! {
+                () = changes.changed() => {}
+                () = self.stopping.cancelled() => return Ok(Followed::Ended(Vec::new())),
+            }
+        }
+    }
+}
+
+/// What following a run's logs yields.
+pub enum Followed {
+    /// All that there is.
+    Ended(Vec<LogPart>),
+    /// What is written from the first byte on.
+    Live(BoxStream<'static, LogChunk>),
+}
+
+impl Followed {
+    /// A log part as one chunk, for callers that treat both alike.
+    pub fn chunk(part: LogPart) -> LogChunk {
+        let text = if part.cut == 0 {
+            part.text
+        } else {
+            let mut text = format!("(… {} earlier bytes left out)\n", part.cut).into_bytes();
+            text.extend_from_slice(&part.text);
+            Bytes::from(text)
+        };
+        LogChunk { attempt: part.attempt, container: part.container, text }
+    }
+}
+
+fn no_request(id: RequestId) -> EngineError {
+    EngineError::new(ErrorCode::NotFound, format!("there is no request {id}; it may have expired"))
+}
+
+fn no_run(id: RunId) -> EngineError {
+    EngineError::new(ErrorCode::NotFound, format!("there is no run {id}; it may have expired"))
+}

@@ -1,0 +1,145 @@
+//! Refresh: read the source, compile it, keep it, serve it.
+//!
+//! A config file that is broken changes nothing; a topic that is broken keeps the version it had.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gitfaas_core::catalog::config::Config;
+use gitfaas_core::catalog::{Catalog, Change, LiveCatalog};
+use gitfaas_core::problem::Problem;
+use gitfaas_core::topic::FunctionName;
+
+use super::{Engine, EngineError, ErrorCode};
+use crate::source::{Snapshot, SourceError};
+
+/// The largest config file and template, in bytes. A rendered object of more than 1 MiB would be refused anyway.
+pub(crate) const MAX_FILE: u64 = 4 * 1024 * 1024;
+
+/// What a refresh found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refresh {
+    /// The revision that is served now.
+    pub revision: Option<String>,
+    /// What changed for each topic; empty when nothing did.
+    pub changes: Vec<Change>,
+    /// Everything that is wrong with the newest state.
+    pub problems: Vec<Problem>,
+}
+
+impl Engine {
+    /// Reads the source and serves what is good in it.
+    ///
+    /// # Errors
+    /// When the source cannot be read at all, or the store cannot keep what was read: what was served goes on being
+    /// served.
+    pub async fn refresh(&self) -> Result<Refresh, EngineError> {
+        let _one_at_a_time = self.refreshing.lock().await;
+        let refreshed = self.refresh_now().await;
+        if let Err(error) = &refreshed {
+            self.lock_status().last_error = Some(error.detail.clone());
+            self.metrics.refreshed(false);
+        }
+        refreshed
+    }
+
+    async fn refresh_now(&self) -> Result<Refresh, EngineError> {
+        let unavailable = |error: SourceError| EngineError::new(ErrorCode::SourceUnavailable, error.message);
+        let snapshot = self.parts.source.snapshot().await.map_err(unavailable)?;
+        let previous = self.catalog.load_full();
+        let previous = previous.as_ref().as_ref();
+        let (config, files) = match self.read(&*snapshot).await {
+            Ok(read) => read,
+            Err(problems) => {
+                self.succeeded(problems.clone());
+                let revision = previous.map(|catalog| catalog.revision().to_owned());
+                return Ok(Refresh { revision, changes: Vec::new(), problems });
+            }
+        };
+        let revision = snapshot.revision(&files);
+        let config_path = self.parts.source.config_path();
+        let catalog = Catalog::compile(revision, config_path, &config, &files.into(), previous);
+        let changes = catalog.changes(previous);
+        if previous.is_none_or(|previous| previous.live() != catalog.live()) {
+            self.keep(&catalog).await?;
+        }
+        self.succeeded(Vec::new());
+        let problems = catalog.problems().into_iter().cloned().collect();
+        let revision = Some(catalog.revision().to_owned());
+        self.metrics.serves(&catalog);
+        self.catalog.store(Arc::new(Some(catalog)));
+        Ok(Refresh { revision, changes, problems })
+    }
+
+    /// Reads the config file and every file it names.
+    async fn read(
+        &self,
+        snapshot: &dyn Snapshot,
+    ) -> Result<(Config, BTreeMap<FunctionName, Result<Bytes, String>>), Vec<Problem>> {
+        read_source(snapshot, self.parts.source.config_path()).await
+    }
+
+    /// Serves what was served last, before the source is read for the first time.
+    ///
+    /// # Errors
+    /// When the store does not answer. A catalog that cannot be restored is not an error: it is reported and the
+    /// source will tell.
+    pub async fn restore(&self) -> Result<(), EngineError> {
+        let Some((live, sources)) = self.parts.store.load_catalog().await? else { return Ok(()) };
+        let live: LiveCatalog = match serde_json::from_str(&live) {
+            Ok(live) => live,
+            Err(error) => {
+                tracing::error!(%error, "what was served last cannot be read; the source decides what is served");
+                return Ok(());
+            }
+        };
+        let sources: BTreeMap<String, Bytes> = sources.into_iter().collect();
+        let (catalog, problems) = Catalog::restore(&live, |hash| sources.get(hash).cloned());
+        for problem in problems {
+            tracing::error!(%problem, "a function that was served last cannot be restored");
+        }
+        self.metrics.serves(&catalog);
+        self.catalog.store(Arc::new(Some(catalog)));
+        Ok(())
+    }
+
+    /// Makes a catalog the durable last good one.
+    async fn keep(&self, catalog: &Catalog) -> Result<(), EngineError> {
+        let live = serde_json::to_string(&catalog.live())
+            .map_err(|error| EngineError::new(ErrorCode::Internal, format!("the catalog cannot be written: {error}")))?;
+        let sources: BTreeMap<String, Bytes> =
+            catalog.sources().map(|(hash, source)| (hash.to_owned(), Bytes::copy_from_slice(source))).collect();
+        Ok(self.parts.store.save_catalog(live, sources.into_iter().collect()).await?)
+    }
+
+    fn succeeded(&self, config_problems: Vec<Problem>) {
+        let now = self.now();
+        let mut status = self.lock_status();
+        status.last_success = Some(now);
+        status.last_error = None;
+        self.metrics.refreshed(config_problems.is_empty());
+        status.config_problems = config_problems;
+    }
+}
+
+/// Reads a source's config file and every file that it names.
+///
+/// # Errors
+/// What is wrong with the config file.
+pub async fn read_source(
+    snapshot: &dyn Snapshot,
+    config_path: &str,
+) -> Result<(Config, BTreeMap<FunctionName, Result<Bytes, String>>), Vec<Problem>> {
+    let whole = |message: String| vec![Problem::of_file(config_path, message)];
+    let path: FunctionName = config_path.parse().map_err(|error| whole(format!("{error}")))?;
+    let bytes = snapshot.read(&path, MAX_FILE).await.map_err(|why| whole(format!("the config file {why}")))?;
+    let config = Config::parse(config_path, &bytes)?;
+    let mut files = BTreeMap::new();
+    for name in config.paths() {
+        files.insert(name.clone(), snapshot.read(name, MAX_FILE).await);
+    }
+    // The config file is part of the state that a revision names.
+    files.insert(path, Ok(bytes));
+    Ok((config, files))
+}

@@ -1,0 +1,171 @@
+//! Starts everything in order and stops it in order.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum_server::Handle;
+use hyper_util::rt::TokioTimer;
+use tokio::task::JoinHandle;
+
+use crate::api::{self, Limits};
+use crate::engine::{Engine, EngineError, Parts, Settings};
+use crate::telemetry::Metrics;
+use crate::workers::{Reports, Workers};
+
+/// What a server is told at its start.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where functions reach this server; `None` derives it from the address that is listened on.
+    pub base_url: Option<String>,
+    /// What the engine is told; its `base_url` is set here.
+    pub settings: Settings,
+    /// What callers may send.
+    pub limits: Limits,
+    /// Whether a stop ends the functions that run (a developer's machine), or leaves them to be adopted.
+    pub end_runs: bool,
+    /// How long functions that are ended have to end by themselves.
+    pub grace: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 5000)),
+            base_url: None,
+            settings: Settings::default(),
+            limits: Limits::default(),
+            end_runs: false,
+            grace: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {error}{}", hint(.error))]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+    /// What was served last cannot be loaded.
+    #[error(transparent)]
+    Restore(#[from] EngineError),
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "; another program (another gitfaas?) has it: choose another with --listen",
+        _ => "",
+    }
+}
+
+/// A server that runs.
+pub struct RunningServer {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    engine: Arc<Engine>,
+    parts: Parts,
+    workers: Workers,
+    handle: Handle<SocketAddr>,
+    http: JoinHandle<io::Result<()>>,
+    end_runs: bool,
+    grace: Duration,
+}
+
+/// How long open connections have to finish once everything else has stopped.
+const CONNECTIONS: Duration = Duration::from_secs(1);
+/// How long the last of what the cluster told may take to be settled.
+const SETTLING: Duration = Duration::from_secs(2);
+
+/// Starts a server over its parts: serves what was served last at once, and refreshes from the source.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn start(config: Config, parts: Parts, reports: Reports) -> Result<RunningServer, StartError> {
+    let listen = |error| StartError::Listen { address: config.listen, error };
+    let listener = TcpListener::bind(config.listen).map_err(listen)?;
+    listener.set_nonblocking(true).map_err(listen)?;
+    let addr = listener.local_addr().map_err(listen)?;
+    let mut settings = config.settings;
+    settings.base_url = config.base_url.unwrap_or_else(|| reachable(addr));
+    let engine = Engine::new(settings, parts.clone(), Metrics::default());
+    engine.restore().await?;
+    let workers = Workers::start(&engine, parts.source.clone(), parts.cluster.clone(), reports);
+    let handle = Handle::new();
+    let http = serve(listener, &handle, engine.clone(), config.limits).map_err(listen)?;
+    tracing::info!(server.address = %addr, cluster = parts.cluster.describe(), source.location = parts.source.describe(), "serving");
+    Ok(RunningServer { addr, engine, parts, workers, handle, http, end_runs: config.end_runs, grace: config.grace })
+}
+
+fn serve(
+    listener: TcpListener,
+    handle: &Handle<SocketAddr>,
+    engine: Arc<Engine>,
+    limits: Limits,
+) -> io::Result<JoinHandle<io::Result<()>>> {
+    let mut server = axum_server::from_tcp(listener)?.handle(handle.clone());
+    server
+        .http_builder()
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head)
+        .max_buf_size(limits.head_bytes.max(8192));
+    let app = api::router(engine, limits);
+    Ok(tokio::spawn(async move { server.serve(app.into_make_service()).await }))
+}
+
+/// The URL by which a process of this machine reaches a listener.
+fn reachable(addr: SocketAddr) -> String {
+    match addr {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => format!("http://127.0.0.1:{}", v4.port()),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => format!("http://[::1]:{}", v6.port()),
+        addr => format!("http://{addr}"),
+    }
+}
+
+impl RunningServer {
+    /// The engine, for callers in the same process.
+    pub const fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// The URL by which it is reached from this machine.
+    pub fn url(&self) -> String {
+        reachable(self.addr)
+    }
+
+    /// Stops in order: no new publish, functions end (or are left) while their answers still get in, what the cluster
+    /// told is settled, waits and connections end, the ledger closes.
+    pub async fn stop(self) {
+        self.engine.drain();
+        self.parts.cluster.stop(self.end_runs, self.grace).await;
+        self.workers.stop(SETTLING).await;
+        self.engine.finish().await;
+        self.handle.graceful_shutdown(Some(CONNECTIONS));
+        if let Ok(Err(error)) = self.http.await {
+            tracing::warn!(%error, "the listener ended with an error");
+        }
+        self.parts.store.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_are_told_an_address_that_they_can_reach() {
+        let url = |address: &str| reachable(address.parse().expect("an address"));
+        assert_eq!(url("0.0.0.0:5000"), "http://127.0.0.1:5000");
+        assert_eq!(url("[::]:81"), "http://[::1]:81");
+        assert_eq!(url("127.0.0.1:8080"), "http://127.0.0.1:8080");
+    }
+}

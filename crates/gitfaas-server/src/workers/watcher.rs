@@ -1,0 +1,105 @@
+//! Feeds what the cluster tells to the engine: in order for each run, side by side for different ones.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use gitfaas_core::id::RunId;
+use gitfaas_core::run::ObjectKey;
+use gitfaas_core::run::machine::Observation;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::cluster::{Cluster, ClusterEvent};
+use crate::engine::Engine;
+
+/// Runs that are settled side by side: enough for the store to put many into one fsync.
+const LANES: usize = 32;
+/// Events waiting in a lane before the stream is made to wait.
+const WAITING: usize = 64;
+
+pub(super) async fn run(engine: Arc<Engine>, cluster: Arc<dyn Cluster>) {
+    let mut failures = 0;
+    // Taken before the list begins: a Job that the ledger knew before must be in the list, or it is gone.
+    let known = loop {
+        match engine.live_jobs().await {
+            Ok(known) => break known,
+            Err(error) => {
+                failures += 1;
+                super::wait_after(failures, "watcher", &error).await;
+            }
+        }
+    };
+    let lanes = Lanes::start(&engine);
+    let mut listed = Some(HashSet::new());
+    let mut events = cluster.watch();
+    while let Some(event) = events.next().await {
+        match event {
+            ClusterEvent::Job { run, observation } => {
+                if let Some(listed) = &mut listed {
+                    listed.insert(observation.job.clone());
+                }
+                lanes.send(run, observation).await;
+            }
+            ClusterEvent::Synced => {
+                if let Some(listed) = listed.take() {
+                    report_missing(&engine, &known, &listed).await;
+                }
+            }
+        }
+    }
+    lanes.finish().await;
+}
+
+async fn report_missing(engine: &Arc<Engine>, known: &[(RunId, ObjectKey)], listed: &HashSet<ObjectKey>) {
+    for (run, job) in known.iter().filter(|(_, job)| !listed.contains(job)) {
+        let mut failures = 0;
+        while let Err(error) = engine.miss(*run, job.clone()).await {
+            failures += 1;
+            super::wait_after(failures, "watcher", &error).await;
+        }
+    }
+}
+
+/// A task for each lane; a run always goes to the same one.
+struct Lanes {
+    senders: Vec<mpsc::Sender<(RunId, Observation)>>,
+    tasks: JoinSet<()>,
+}
+
+impl Lanes {
+    fn start(engine: &Arc<Engine>) -> Self {
+        let mut tasks = JoinSet::new();
+        let senders = (0..LANES)
+            .map(|_| {
+                let (sender, receiver) = mpsc::channel(WAITING);
+                tasks.spawn(settle(engine.clone(), receiver));
+                sender
+            })
+            .collect();
+        Self { senders, tasks }
+    }
+
+    async fn send(&self, run: RunId, observation: Observation) {
+        // The last characters are a hash: they spread evenly.
+        let lane = run.as_str().bytes().rev().take(4).fold(0_usize, |n, byte| n * 31 + usize::from(byte)) % LANES;
+        // A lane ends only when the watcher itself is ended.
+        drop(self.senders[lane].send((run, observation)).await);
+    }
+
+    async fn finish(self) {
+        let Self { senders, mut tasks } = self;
+        drop(senders);
+        while tasks.join_next().await.is_some() {}
+    }
+}
+
+async fn settle(engine: Arc<Engine>, mut events: mpsc::Receiver<(RunId, Observation)>) {
+    while let Some((run, observation)) = events.recv().await {
+        let mut failures = 0;
+        while let Err(error) = engine.observe(run, observation.clone()).await {
+            failures += 1;
+            super::wait_after(failures, "watcher", &error).await;
+        }
+    }
+}
