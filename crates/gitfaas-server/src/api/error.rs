@@ -31,7 +31,7 @@ impl From<EngineError> for ApiError {
     fn from(error: EngineError) -> Self {
         // A message that cannot be planned has a code of its own for each cause: the first one stands for all.
         let code = match (error.code, error.failures.first()) {
-            (ErrorCode::Unplannable, Some(failure)) => failure.code.to_string(),
+            (ErrorCode::Unplannable, Some(failure)) => failure.code.as_str().to_owned(),
             (code, _) => code.as_str().to_owned(),
         };
         Self { status: status(error.code), code, error }
@@ -66,7 +66,8 @@ impl IntoResponse for ApiError {
         }
         let failures = self.error.failures.into_iter().map(|failure| FailureView {
             function: failure.function,
-            code: failure.code.to_string(),
+            code: failure.code.as_str().to_owned(),
+            message: failure.message,
             problem: failure.problem,
         });
         let problem = ProblemView {

@@ -9,11 +9,13 @@ use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use gitfaas_core::id::{RequestId, RunId};
 use gitfaas_core::run::Run;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::error::ApiError;
 use super::wire::{List, RequestView, ResponseView, RunView, TopicView, TreeView};
 use super::{App, params, view};
-use crate::engine::{EngineError, ErrorCode};
+use crate::engine::{EngineError, ErrorCode, Subscription};
 use crate::store::RequestQuery;
 
 /// Entries of a page when nothing is asked, and at most.
@@ -59,12 +61,14 @@ pub(super) async fn request(
     let id = request_id(&id)?;
     let asked = params::known_query(plain.as_deref(), &["wait"])?;
     let wait = params::wait(&asked, app.limits.wait)?;
-    let finished = async || {
+    let mut wait = Wait::begin(&app, id, wait);
+    loop {
         let (request, runs) = app.engine.request(id).await?;
         let over = runs.iter().all(|run| run.phase.is_final());
-        Ok((over, Json(view::request(request, runs))))
-    };
-    Ok(until(&app, id, wait, finished).await?)
+        if over || !wait.for_change().await {
+            return Ok(Json(view::request(request, runs)));
+        }
+    }
 }
 
 pub(super) async fn responses(
@@ -75,34 +79,40 @@ pub(super) async fn responses(
     let id = request_id(&id)?;
     let asked = params::known_query(plain.as_deref(), &["wait"])?;
     let wait = params::wait(&asked, app.limits.wait)?;
-    let answered = async || {
+    let mut wait = Wait::begin(&app, id, wait);
+    loop {
         let (runs, responses) = app.engine.responses(id).await?;
         let has_answered = |run: &Run| responses.iter().any(|response| response.run == run.id);
         let over = runs.iter().all(|run| run.phase.is_final() || has_answered(run));
-        let items = responses.into_iter().filter_map(|response| view::response(response, &runs)).collect();
-        Ok((over, Json(List { items, next: None })))
-    };
-    Ok(until(&app, id, wait, answered).await?)
+        if over || !wait.for_change().await {
+            let items = responses.into_iter().filter_map(|response| view::response(response, &runs)).collect();
+            return Ok(Json(List { items, next: None }));
+        }
+    }
 }
 
-/// Reads again at each change of the request until `read` says that it is over, the wait is over, or the server stops.
-async fn until<T>(
-    app: &App,
-    id: RequestId,
-    wait: Duration,
-    read: impl AsyncFn() -> Result<(bool, T), EngineError>,
-) -> Result<T, EngineError> {
-    let deadline = tokio::time::Instant::now() + wait;
-    let mut changes = app.engine.subscribe(id);
-    loop {
-        let (over, value) = read().await?;
-        if over || wait.is_zero() {
-            return Ok(value);
+/// A long poll: it subscribes before the first read, so that no change falls between a read and the wait for the next.
+struct Wait {
+    changes: Subscription,
+    deadline: Instant,
+    stopping: CancellationToken,
+}
+
+impl Wait {
+    fn begin(app: &App, id: RequestId, wait: Duration) -> Self {
+        Self {
+            changes: app.engine.subscribe(id),
+            deadline: Instant::now() + wait,
+            stopping: app.engine.stopping().clone(),
         }
+    }
+
+    /// Whether something changed; false when the wait is over or the server stops.
+    async fn for_change(&mut self) -> bool {
         tokio::select! {
-            () = changes.changed() => {}
-            () = tokio::time::sleep_until(deadline) => return Ok(read().await?.1),
-            () = app.engine.stopping().cancelled() => return Ok(value),
+            () = self.changes.changed() => true,
+            () = tokio::time::sleep_until(self.deadline) => false,
+            () = self.stopping.cancelled() => false,
         }
     }
 }

@@ -106,7 +106,7 @@ pub(super) fn tree(tree: Tree) -> TreeView {
 pub(super) fn topic(topic: &Topic, policy: &Policy) -> TopicView {
     let functions = topic.version.iter().flat_map(|version| &version.functions);
     let mut problems: Vec<Problem> = topic.stale.iter().flat_map(|stale| stale.problems.clone()).collect();
-    problems.extend(topic.refusals(policy));
+    problems.extend(refusals(topic, policy));
     TopicView {
         name: topic.name.clone(),
         revision: topic.version.as_ref().map(|version| version.revision.clone()),
@@ -119,6 +119,17 @@ pub(super) fn topic(topic: &Topic, policy: &Policy) -> TopicView {
         stale: topic.stale.is_some() && topic.version.is_some(),
         problems,
     }
+}
+
+/// What the policy would refuse of a topic, as far as its templates say without a message.
+fn refusals(topic: &Topic, policy: &Policy) -> Vec<Problem> {
+    let functions = topic.version.iter().flat_map(|version| &version.functions);
+    let headers = functions.flat_map(|function| function.template().headers().iter().map(move |header| (function, header)));
+    let refused = headers.filter_map(|(function, header)| {
+        let refusal = policy.check(header)?;
+        Some(Problem::at(function.name().as_str(), header.position, refusal.message).help(refusal.help))
+    });
+    refused.collect()
 }
 
 #[cfg(test)]

@@ -255,7 +255,7 @@ pub struct SourceView {
 /// A failure: `application/problem+json` (RFC 9457).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProblemView {
-    /// `https://gitfaas.dev/errors/<code>`-like identifier; `about:blank` is never used.
+    /// `urn:gitfaas:error:<code>`.
     #[serde(rename = "type")]
     pub kind: String,
     /// The status in words.
@@ -268,18 +268,22 @@ pub struct ProblemView {
     pub detail: String,
     /// For clients of the Python version: always true.
     pub error: bool,
-    /// What is wrong with each function, where several things are.
+    /// Each thing that is wrong, when the message does not fit the topic's functions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<FailureView>,
 }
 
-/// What is wrong with one function of a publish that was refused.
+/// One thing that is wrong with a publish that was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailureView {
-    /// The function.
-    pub function: FunctionName,
+    /// The function it is about; absent when it is about the request as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function: Option<FunctionName>,
     /// A stable word for programs.
     pub code: String,
-    /// What is wrong, where, and what to do.
-    pub problem: Problem,
+    /// What is wrong and what to do.
+    pub message: String,
+    /// Where in the functions repository, when it is about a place there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
 }

@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use gitfaas_core::id::RunId;
 use gitfaas_core::manifest::{Fillings, RecordedManifest};
-use gitfaas_core::plan::admit_all;
+use gitfaas_core::admission::admit_all;
 use gitfaas_core::run::machine::{ApplyFailure, Event, step};
 use gitfaas_core::run::{ObjectKey, Phase, Reason, Run};
 use jiff::Timestamp;

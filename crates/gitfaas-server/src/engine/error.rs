@@ -2,7 +2,7 @@
 //!
 //! A code for programs, a sentence for the caller, and nothing of HTTP: only `api/error.rs` knows status numbers.
 
-use gitfaas_core::plan::PlanFailure;
+use gitfaas_core::plan::Failure;
 
 use crate::store::StoreError;
 
@@ -107,8 +107,8 @@ pub struct EngineError {
     pub code: ErrorCode,
     /// For the caller: what happened and what to do. Holds no token and no payload.
     pub detail: String,
-    /// What is wrong with each function, where that is the matter.
-    pub failures: Vec<PlanFailure>,
+    /// Each thing that is wrong with a message that cannot be planned.
+    pub failures: Vec<Failure>,
 }
 
 impl EngineError {

@@ -12,7 +12,7 @@ use gitfaas_core::catalog::{Catalog, Topic};
 use gitfaas_core::id::RequestId;
 use gitfaas_core::message::Message;
 use gitfaas_core::nearest::did_you_mean;
-use gitfaas_core::plan::{self, Plan};
+use gitfaas_core::plan::{self, FailureCode, Plan};
 use gitfaas_core::request::{Lineage, Request};
 use gitfaas_core::run::Run;
 use gitfaas_core::run::machine::{Event, step};
@@ -192,7 +192,7 @@ fn topic_broken(topic: &Topic) -> EngineError {
 }
 
 fn unplannable(error: plan::PlanError) -> EngineError {
-    let hops = error.failures.iter().any(|failure| failure.code == "hop-limit");
+    let hops = error.failures.iter().any(|failure| failure.code == FailureCode::HopLimit);
     let code = if hops { ErrorCode::HopLimit } else { ErrorCode::Unplannable };
     EngineError { code, detail: error.to_string(), failures: error.failures }
 }

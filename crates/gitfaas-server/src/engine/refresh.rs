@@ -59,8 +59,8 @@ impl Engine {
         };
         let revision = snapshot.revision(&files);
         let config_path = self.parts.source.config_path();
-        let catalog = Catalog::compile(revision, config_path, &config, &files.into(), previous);
-        let changes = catalog.changes(previous);
+        let catalog = Catalog::compile(revision, config_path, &config, &files.into_iter().collect(), previous);
+        let changes = catalog.changes(previous.unwrap_or(&Catalog::default()));
         if previous.is_none_or(|previous| previous.live() != catalog.live()) {
             self.keep(&catalog).await?;
         }
