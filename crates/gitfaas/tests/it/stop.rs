@@ -1,0 +1,97 @@
+//! Stopping: on request, and by force.
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{Repository, Server, eventually, processes_naming};
+
+fn interrupt(server: &Server) {
+    let pid = Pid::from_raw(i32::try_from(server.pid()).expect("a pid")).expect("a pid");
+    kill_process(pid, Signal::INT).expect("signalled");
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_what_runs_takes_its_last_answer_and_leaves_nobody_behind() {
+    let script = "trap 'curl -sS -d last $GITFAAS_URL/response/$FUNCTION_UID; exit 1' TERM; echo up >> up; while true; do sleep 0.05; done";
+    let repository = Repository::shell("t", script);
+    let mut server = Server::dev(repository.path()).await;
+    let request = server.publish("t", "").await;
+    eventually("the function runs", async || (!repository.lines("up").is_empty()).then_some(())).await;
+    interrupt(&server);
+    assert!(server.ended().await.success());
+    let marker = server.data.display().to_string();
+    assert_eq!(processes_naming(&marker), Vec::<i32>::new(), "no process is left");
+
+    let server = Server::launch(Server::command("dev", repository.path(), &server.data, 0), server.data.clone()).ready().await;
+    let view = server.finished(&request).await;
+    assert_eq!(view["phase"], "interrupted", "{view:#}");
+    let answers = server.get(&format!("/api/v1/requests/{request}/responses")).await.json();
+    assert_eq!(answers["items"][0]["body"]["text"], "last");
+}
+
+#[tokio::test]
+async fn a_function_that_ignores_the_end_is_ended_all_the_same() {
+    let repository = Repository::shell("t", "trap '' TERM INT; (trap '' TERM INT; while true; do sleep 1; done) & echo up >> up; while true; do sleep 1; done");
+    let mut server = Server::dev(repository.path()).await;
+    server.publish("t", "").await;
+    eventually("the function runs", async || (!repository.lines("up").is_empty()).then_some(())).await;
+    interrupt(&server);
+    assert!(server.ended().await.success());
+    assert_eq!(processes_naming(&server.data.display().to_string()), Vec::<i32>::new());
+}
+
+#[tokio::test]
+async fn functions_outlive_a_killed_server_and_the_next_one_adopts_them() {
+    let repository = Repository::shell("t", "echo up >> up; while [ ! -e go ]; do sleep 0.05; done; echo finished; curl -sS -d answer $GITFAAS_URL/response/$FUNCTION_UID");
+    let server = Server::dev(repository.path()).await;
+    let request = server.publish("t", "").await;
+    eventually("the function runs", async || (!repository.lines("up").is_empty()).then_some(())).await;
+    let server = server.kill_and_restart("dev", repository.path()).await;
+    let view = server.get(&format!("/api/v1/requests/{request}")).await.json();
+    assert_eq!(view["phase"], "running", "{view:#}");
+    repository.write("go", "");
+    let view = server.finished(&request).await;
+    assert_eq!((&view["phase"], &view["runs"][0]["attempts"]), (&"succeeded".into(), &1.into()), "{view:#}");
+    assert_eq!(repository.lines("up").len(), 1, "it was not started again");
+    let answers = server.get(&format!("/response/{request}")).await.json();
+    assert_eq!(answers["responses"][0], "YW5zd2Vy");
+    let run = view["runs"][0]["id"].as_str().expect("an id");
+    assert_eq!(server.get(&format!("/api/v1/runs/{run}/logs")).await.text(), "finished\n");
+}
+
+#[tokio::test]
+async fn a_function_that_ended_while_the_server_was_down_is_read_at_the_next_start() {
+    let repository = Repository::shell("t", "echo up >> up; while [ ! -e go ]; do sleep 0.05; done; exit 4");
+    let mut server = Server::serve(repository.path()).await;
+    let request = server.publish("t", "").await;
+    eventually("the function runs", async || (!repository.lines("up").is_empty()).then_some(())).await;
+    server.kill();
+    repository.write("go", "");
+    eventually("the function ends", async || processes_naming(&server.data.display().to_string()).is_empty().then_some(())).await;
+    let server = server.kill_and_restart("serve", repository.path()).await;
+    let view = server.finished(&request).await;
+    assert_eq!((&view["phase"], &view["runs"][0]["exitCode"]), (&"failed".into(), &4.into()), "{view:#}");
+}
+
+#[tokio::test]
+async fn an_orderly_stop_of_serve_leaves_functions_running() {
+    let repository = Repository::shell("t", "echo up >> up; while [ ! -e go ]; do sleep 0.05; done");
+    let mut server = Server::serve(repository.path()).await;
+    let request = server.publish("t", "").await;
+    eventually("the function runs", async || (!repository.lines("up").is_empty()).then_some(())).await;
+    interrupt(&server);
+    assert!(server.ended().await.success());
+    let server = Server::launch(Server::command("serve", repository.path(), &server.data, 0), server.data.clone()).ready().await;
+    repository.write("go", "");
+    assert_eq!(server.finished(&request).await["phase"], "succeeded");
+    assert_eq!(repository.lines("up").len(), 1);
+}
+
+#[tokio::test]
+async fn the_folder_of_a_running_server_is_not_shared() {
+    let repository = Repository::shell("t", "true");
+    let server = Server::dev(repository.path()).await;
+    let second = Server::command("dev", repository.path(), &server.data, 0).output().expect("run");
+    assert!(!second.status.success());
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(said.contains(&server.data.display().to_string()), "{said}");
+}
