@@ -1,0 +1,3 @@
+//! The catalog: which functions listen to which topic.
+
+pub mod config;
