@@ -1,0 +1,131 @@
+//! Last good, as a store keeps it: what is served, with the sources by their hash.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::{Catalog, Function, Stale, Topic, TopicVersion, sha256};
+use crate::problem::Problem;
+use crate::topic::{FunctionName, TopicName};
+
+/// A catalog without its sources.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LiveCatalog {
+    /// The revision it was compiled at.
+    pub revision: String,
+    /// Its topics, in the order of the config file.
+    pub topics: Vec<LiveTopic>,
+}
+
+/// A topic of a [`LiveCatalog`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LiveTopic {
+    /// Its name.
+    pub name: TopicName,
+    /// What is served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<LiveVersion>,
+    /// Why it is not newer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale: Option<Stale>,
+}
+
+/// A topic's version in a [`LiveCatalog`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LiveVersion {
+    /// The newest revision at which it was right.
+    pub revision: String,
+    /// What listens, in order.
+    pub functions: Vec<LiveFunction>,
+}
+
+/// A function in a [`LiveCatalog`].
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LiveFunction {
+    /// The path of its template.
+    pub path: FunctionName,
+    /// SHA-256 of the source, in lower-case hex.
+    pub sha256: String,
+}
+
+impl Catalog {
+    /// What to keep so that a restart serves what is served now; the sources come from [`Self::sources`].
+    pub fn live(&self) -> LiveCatalog {
+        let version = |version: &TopicVersion| LiveVersion {
+            revision: version.revision.clone(),
+            functions: version
+                .functions
+                .iter()
+                .map(|function| LiveFunction { path: function.name().clone(), sha256: function.sha256().to_owned() })
+                .collect(),
+        };
+        let topics = self.topics().map(|topic| LiveTopic {
+            name: topic.name.clone(),
+            version: topic.version.as_ref().map(version),
+            stale: topic.stale.clone(),
+        });
+        LiveCatalog { revision: self.revision.clone(), topics: topics.collect() }
+    }
+
+    /// The sources of all that is served, each once, with their SHA-256 in lower-case hex.
+    pub fn sources(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let sources: BTreeMap<&str, &[u8]> =
+            self.functions().map(|function| (function.sha256(), function.template().source())).collect();
+        sources.into_iter()
+    }
+
+    /// The catalog that `live` tells of; `load` gives a source by its hash.
+    ///
+    /// Never fails as a whole: a topic of which a source is lost, damaged, or not understood by this version has no
+    /// version, says why, and mends with the next revision. Those problems are returned beside.
+    pub fn restore(live: &LiveCatalog, load: impl Fn(&str) -> Option<Bytes>) -> (Self, Vec<Problem>) {
+        let mut restored: HashMap<&LiveFunction, Result<Arc<Function>, Vec<Problem>>> = HashMap::new();
+        let mut lost = Vec::new();
+        let mut topics = indexmap::IndexMap::with_capacity(live.topics.len());
+        for topic in &live.topics {
+            let mut functions = Vec::new();
+            let mut problems = Vec::new();
+            for function in topic.version.iter().flat_map(|version| &version.functions) {
+                match restored.entry(function).or_insert_with(|| restore(function, &load)) {
+                    Ok(function) => functions.push(Arc::clone(function)),
+                    Err(wrong) => problems.extend(wrong.iter().cloned()),
+                }
+            }
+            let version = topic.version.as_ref().filter(|_| problems.is_empty());
+            let version = version.map(|version| TopicVersion { revision: version.revision.clone(), functions });
+            lost.extend_from_slice(&problems);
+            let stale = stale(topic, problems);
+            topics.insert(topic.name.clone(), Topic { name: topic.name.clone(), version, stale });
+        }
+        lost.sort_unstable();
+        lost.dedup();
+        (Self { revision: live.revision.clone(), topics }, lost)
+    }
+}
+
+fn restore(function: &LiveFunction, load: &impl Fn(&str) -> Option<Bytes>) -> Result<Arc<Function>, Vec<Problem>> {
+    let LiveFunction { path, sha256: hash } = function;
+    let of_file = |message: &str| vec![Problem::of_file(path.as_str(), message).help("refresh the source")];
+    let source = load(hash).ok_or_else(|| of_file("the stored source of the last good version is missing"))?;
+    if sha256(&source) != *hash {
+        return Err(of_file("the stored source of the last good version is damaged"));
+    }
+    Function::compile(path, &source).map(Arc::new)
+}
+
+/// Why a restored topic is not as new or as good as it should be.
+fn stale(topic: &LiveTopic, lost: Vec<Problem>) -> Option<Stale> {
+    let mut stale = topic.stale.clone();
+    if !lost.is_empty() {
+        let revision = || topic.version.as_ref().map(|version| version.revision.clone()).unwrap_or_default();
+        let stale = stale.get_or_insert_with(|| Stale { revision: revision(), problems: Vec::new() });
+        stale.problems.extend(lost);
+    }
+    stale
+}

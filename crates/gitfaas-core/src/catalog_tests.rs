@@ -1,0 +1,283 @@
+use std::cell::RefCell;
+
+use super::config::Config;
+use super::*;
+use crate::problem::Position;
+
+const COLLECT: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: collect-{{RANDOM}}\n";
+const AUDIT: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: audit-{{RANDOM}}\n";
+const BROKEN: &str = "broken: [";
+
+/// Two topics that share a template, and one of its own.
+const CONFIG: &str = r#"{"topics": [
+  {"name": "collect", "configs": ["collect.yaml", "audit/log.yaml"]},
+  {"name": "audit", "configs": ["audit/log.yaml"]},
+  {"name": "other", "configs": ["other.yaml"]}
+]}"#;
+
+fn files(files: &[(&str, &str)]) -> Files {
+    let file = |(path, source): &(&str, &str)| {
+        let source = match *source {
+            "" => Err("does not exist".to_owned()),
+            source => Ok(Bytes::copy_from_slice(source.as_bytes())),
+        };
+        (path.parse().expect("a path"), source)
+    };
+    files.iter().map(file).collect()
+}
+
+fn compile(revision: &str, config: &str, sources: &[(&str, &str)], previous: Option<&Catalog>) -> Catalog {
+    let config = Config::parse("topics.json", config.as_bytes()).expect("a right config file");
+    Catalog::compile(revision.to_owned(), "topics.json", &config, &files(sources), previous)
+}
+
+/// A catalog in which everything is right.
+fn good(revision: &str) -> Catalog {
+    compile(revision, CONFIG, &[("collect.yaml", COLLECT), ("audit/log.yaml", AUDIT), ("other.yaml", AUDIT)], None)
+}
+
+fn topic<'a>(catalog: &'a Catalog, name: &str) -> &'a Topic {
+    catalog.topic(&name.parse().expect("a name")).expect("the topic")
+}
+
+fn version<'a>(catalog: &'a Catalog, name: &str) -> &'a TopicVersion {
+    topic(catalog, name).version.as_ref().expect("a version")
+}
+
+/// What a topic serves: revision and sources.
+fn served<'a>(catalog: &'a Catalog, name: &str) -> (&'a str, Vec<&'a [u8]>) {
+    let version = version(catalog, name);
+    (&version.revision, version.functions.iter().map(|function| function.template().source()).collect())
+}
+
+fn problems(catalog: &Catalog) -> Vec<String> {
+    catalog.problems().into_iter().map(ToString::to_string).collect()
+}
+
+fn changes(catalog: &Catalog, previous: &Catalog) -> Vec<(String, Difference)> {
+    catalog.changes(previous).into_iter().map(|change| (change.topic.to_string(), change.difference)).collect()
+}
+
+#[test]
+fn functions_are_compiled_in_the_order_of_the_config_file() {
+    let catalog = good("one");
+    assert_eq!(catalog.revision(), "one");
+    assert_eq!(catalog.topics().map(|topic| topic.name.as_str()).collect::<Vec<_>>(), ["collect", "audit", "other"]);
+    assert_eq!(served(&catalog, "collect"), ("one", vec![COLLECT.as_bytes(), AUDIT.as_bytes()]));
+    assert_eq!(version(&catalog, "collect").functions[1].name().as_str(), "audit/log.yaml");
+    assert!(problems(&catalog).is_empty());
+    assert!(catalog.topic(&"colect".parse().expect("a name")).is_none());
+}
+
+#[test]
+fn a_template_of_several_topics_is_compiled_once() {
+    let catalog = good("one");
+    let (collect, audit) = (&version(&catalog, "collect").functions[1], &version(&catalog, "audit").functions[0]);
+    assert!(Arc::ptr_eq(collect, audit));
+    assert!(!Arc::ptr_eq(audit, &version(&catalog, "other").functions[0]), "another path is another function");
+}
+
+#[test]
+fn what_did_not_change_is_not_compiled_again() {
+    let before = good("one");
+    let sources = [("collect.yaml", AUDIT), ("audit/log.yaml", AUDIT), ("other.yaml", AUDIT)];
+    let after = compile("two", CONFIG, &sources, Some(&before));
+    let same = |name: &str, place: usize| {
+        Arc::ptr_eq(&version(&before, name).functions[place], &version(&after, name).functions[place])
+    };
+    assert!(same("audit", 0) && same("collect", 1) && same("other", 0));
+    assert!(!same("collect", 0));
+    assert_eq!(served(&after, "collect"), ("two", vec![AUDIT.as_bytes(), AUDIT.as_bytes()]));
+}
+
+#[test]
+fn a_broken_topic_keeps_its_version_while_the_others_move_on() {
+    let before = good("one");
+    let sources = [("collect.yaml", BROKEN), ("audit/log.yaml", COLLECT), ("other.yaml", AUDIT)];
+    let after = compile("two", CONFIG, &sources, Some(&before));
+    assert_eq!(served(&after, "collect"), ("one", vec![COLLECT.as_bytes(), AUDIT.as_bytes()]));
+    assert_eq!(served(&after, "audit"), ("two", vec![COLLECT.as_bytes()]));
+    let stale = topic(&after, "collect").stale.as_ref().expect("stale");
+    assert_eq!(stale.revision, "two");
+    assert_eq!(stale.problems[0].file, "collect.yaml");
+    assert!(stale.problems[0].position.is_some());
+    assert!(topic(&after, "audit").stale.is_none() && topic(&after, "other").stale.is_none());
+}
+
+#[test]
+fn a_broken_topic_stays_at_its_last_good_version_however_often_it_breaks() {
+    let sources = [("collect.yaml", BROKEN), ("audit/log.yaml", COLLECT), ("other.yaml", AUDIT)];
+    let two = compile("two", CONFIG, &sources, Some(&good("one")));
+    let three = compile("three", CONFIG, &sources, Some(&two));
+    assert_eq!(served(&three, "collect"), ("one", vec![COLLECT.as_bytes(), AUDIT.as_bytes()]));
+    assert_eq!(topic(&three, "collect").stale.as_ref().expect("stale").revision, "three");
+    // What the stale topic serves is still known by its bytes.
+    let mended = [("collect.yaml", COLLECT), ("audit/log.yaml", AUDIT), ("other.yaml", AUDIT)];
+    let four = compile("four", CONFIG, &mended, Some(&three));
+    assert_eq!(served(&four, "collect").0, "four");
+    assert!(Arc::ptr_eq(&version(&four, "collect").functions[1], &version(&three, "collect").functions[1]));
+    assert!(topic(&four, "collect").stale.is_none());
+}
+
+#[test]
+fn a_topic_that_was_never_right_has_no_version() {
+    let catalog = compile("one", CONFIG, &[("collect.yaml", ""), ("audit/log.yaml", ""), ("other.yaml", AUDIT)], None);
+    assert!(topic(&catalog, "collect").version.is_none() && topic(&catalog, "audit").version.is_none());
+    assert_eq!(served(&catalog, "other").0, "one");
+}
+
+#[test]
+fn a_missing_file_is_a_mistake_of_each_line_that_names_it() {
+    let catalog = compile("one", CONFIG, &[("audit/log.yaml", ""), ("other.yaml", AUDIT)], None);
+    assert_eq!(
+        problems(&catalog),
+        [
+            "topics.json:2:35: `collect.yaml` was not read",
+            "topics.json:2:51: `audit/log.yaml` does not exist",
+            "topics.json:3:33: `audit/log.yaml` does not exist",
+        ]
+    );
+}
+
+#[test]
+fn a_mistake_that_several_topics_share_is_told_once() {
+    let sources = [("collect.yaml", BROKEN), ("audit/log.yaml", BROKEN), ("other.yaml", AUDIT)];
+    let catalog = compile("one", CONFIG, &sources, None);
+    let (collect, audit) = (topic(&catalog, "collect"), topic(&catalog, "audit"));
+    let stale = |topic: &Topic| topic.stale.as_ref().expect("stale").problems.clone();
+    assert!(stale(audit).iter().all(|problem| stale(collect).contains(problem)));
+    let files: Vec<&str> = catalog.problems().into_iter().map(|problem| problem.file.as_str()).collect();
+    assert!(files.is_sorted(), "{files:?}");
+    assert_eq!(catalog.problems().len(), stale(collect).len());
+}
+
+#[test]
+fn a_topic_that_left_the_config_file_is_gone() {
+    let config = r#"{"topics": [{"name": "other", "configs": ["other.yaml"]}]}"#;
+    let after = compile("two", config, &[("other.yaml", AUDIT)], Some(&good("one")));
+    assert_eq!(after.topics().len(), 1);
+}
+
+#[test]
+fn changes_are_told_topic_by_topic() {
+    let nothing = Catalog::default();
+    let one = good("one");
+    let all = |difference| ["collect", "audit", "other"].map(|name| (name.to_owned(), difference)).to_vec();
+    assert_eq!(changes(&one, &nothing), all(Difference::Added));
+    assert_eq!(changes(&nothing, &one), all(Difference::Removed));
+    assert_eq!(changes(&good("two"), &one), []);
+
+    let broken = [("collect.yaml", BROKEN), ("audit/log.yaml", AUDIT), ("other.yaml", COLLECT)];
+    let two = compile("two", CONFIG, &broken, Some(&one));
+    let told = |name: &str, difference| (name.to_owned(), difference);
+    assert_eq!(changes(&two, &one), [told("collect", Difference::Broken), told("other", Difference::Changed)]);
+    let three = compile("three", CONFIG, &broken, Some(&two));
+    assert_eq!(changes(&three, &two), [], "the same mistake is not news");
+    let missing = [("collect.yaml", ""), ("audit/log.yaml", AUDIT), ("other.yaml", COLLECT)];
+    let four = compile("four", CONFIG, &missing, Some(&three));
+    assert_eq!(changes(&four, &three), [told("collect", Difference::Broken)], "another mistake is");
+    assert_eq!(changes(&one, &four), [told("collect", Difference::Mended), told("other", Difference::Changed)]);
+}
+
+#[test]
+fn another_order_of_functions_is_a_change() {
+    let config = CONFIG.replace(r#""collect.yaml", "audit/log.yaml""#, r#""audit/log.yaml", "collect.yaml""#);
+    let sources = [("collect.yaml", COLLECT), ("audit/log.yaml", AUDIT), ("other.yaml", AUDIT)];
+    let two = compile("two", &config, &sources, Some(&good("one")));
+    assert_eq!(changes(&two, &good("one")), [("collect".to_owned(), Difference::Changed)]);
+}
+
+/// What a store would keep of a catalog, through JSON.
+fn kept(catalog: &Catalog) -> (LiveCatalog, BTreeMap<String, Bytes>) {
+    let json = serde_json::to_string(&catalog.live()).expect("JSON");
+    let blobs = catalog.sources().map(|(hash, source)| (hash.to_owned(), Bytes::copy_from_slice(source)));
+    (serde_json::from_str(&json).expect("the same back"), blobs.collect())
+}
+
+#[test]
+fn a_restart_serves_what_was_served_and_knows_why_it_is_stale() {
+    let sources = [("collect.yaml", BROKEN), ("audit/log.yaml", COLLECT), ("other.yaml", AUDIT)];
+    let before = compile("two", CONFIG, &sources, Some(&good("one")));
+    let (live, blobs) = kept(&before);
+    assert_eq!(blobs.len(), 2, "each content once");
+    let loads = RefCell::new(Vec::new());
+    let (after, lost) = Catalog::restore(&live, |hash| {
+        loads.borrow_mut().push(hash.to_owned());
+        blobs.get(hash).cloned()
+    });
+    assert_eq!(lost, []);
+    assert_eq!(after.live(), before.live());
+    assert_eq!(served(&after, "collect"), ("one", vec![COLLECT.as_bytes(), AUDIT.as_bytes()]));
+    assert_eq!(problems(&after), problems(&before));
+    assert_eq!(changes(&after, &before), []);
+    assert_eq!(loads.borrow().len(), 4, "each function once: {loads:?}");
+
+    let mended = [("collect.yaml", COLLECT), ("audit/log.yaml", AUDIT), ("other.yaml", AUDIT)];
+    let next = compile("three", CONFIG, &mended, Some(&after));
+    assert_eq!(served(&next, "collect"), ("three", vec![COLLECT.as_bytes(), AUDIT.as_bytes()]));
+    assert_eq!(
+        changes(&next, &after),
+        [("collect".to_owned(), Difference::Mended), ("audit".to_owned(), Difference::Changed)]
+    );
+}
+
+#[test]
+fn what_is_kept_is_named_by_its_hash() {
+    let catalog = good("main@sha1:132f4e7");
+    let live = serde_json::to_value(catalog.live()).expect("JSON");
+    // printf … | sha256sum
+    let hash = "0587506f470cd3341b423ae1f633f438b609620930d9a98c59b8291ca9742740";
+    assert_eq!(
+        live["topics"][1],
+        serde_json::json!({
+            "name": "audit",
+            "version": {
+                "revision": "main@sha1:132f4e7",
+                "functions": [{"path": "audit/log.yaml", "sha256": hash}],
+            },
+        })
+    );
+    assert!(catalog.sources().any(|source| source == (hash, AUDIT.as_bytes())));
+}
+
+#[test]
+fn a_lost_or_damaged_source_takes_only_its_topics_down() {
+    let before = good("one");
+    let (live, blobs) = kept(&before);
+    let audit = version(&before, "audit").functions[0].sha256();
+    let (collect, audit) = (version(&before, "collect").functions[0].sha256().to_owned(), audit.to_owned());
+    let cases = [
+        (collect.as_str(), None, "missing", [true, false, false]),
+        (audit.as_str(), None, "missing", [true, true, true]),
+        (collect.as_str(), Some(Bytes::from_static(b"kind: Job")), "damaged", [true, false, false]),
+    ];
+    for (hash, instead, why, down) in cases {
+        let load = |wanted: &str| if wanted == hash { instead.clone() } else { blobs.get(wanted).cloned() };
+        let (after, lost) = Catalog::restore(&live, load);
+        assert_eq!(after.topics().map(|topic| topic.version.is_none()).collect::<Vec<_>>(), down, "{why}");
+        assert_eq!(after.topics().map(|topic| topic.stale.is_some()).collect::<Vec<_>>(), down, "{why}");
+        assert!(!lost.is_empty() && lost.iter().all(|problem| problem.message.contains(why)), "{lost:?}");
+        assert_eq!(after.problems(), lost.iter().collect::<Vec<_>>());
+        let sources = [("collect.yaml", COLLECT), ("audit/log.yaml", AUDIT), ("other.yaml", AUDIT)];
+        let next = compile("two", CONFIG, &sources, Some(&after));
+        assert!(next.topics().all(|topic| topic.stale.is_none() && topic.version.is_some()), "{why}");
+    }
+}
+
+#[test]
+fn a_source_that_is_not_understood_any_more_says_what_is_wrong_beside_what_was() {
+    let function = LiveFunction { path: "collect.yaml".parse().expect("a path"), sha256: sha256(BROKEN.as_bytes()) };
+    let before = Problem::at("topics.json", Position { line: 3, column: 5 }, "something else");
+    let live = LiveCatalog {
+        revision: "two".to_owned(),
+        topics: vec![LiveTopic {
+            name: "collect".parse().expect("a name"),
+            version: Some(LiveVersion { revision: "one".to_owned(), functions: vec![function] }),
+            stale: Some(Stale { revision: "two".to_owned(), problems: vec![before.clone()] }),
+        }],
+    };
+    let (catalog, lost) = Catalog::restore(&live, |_| Some(Bytes::from_static(BROKEN.as_bytes())));
+    assert!(topic(&catalog, "collect").version.is_none());
+    assert_eq!(lost[0].file, "collect.yaml");
+    assert!(catalog.problems().contains(&&before) && catalog.problems().contains(&&lost[0]));
+}
