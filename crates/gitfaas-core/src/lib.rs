@@ -3,6 +3,7 @@
 //! Nothing here reads a file, a socket or a clock, and nothing is asynchronous: every function takes values and
 //! returns values, so that each rule can be tested without a machine around it. `gitfaas-server` brings the machine.
 
+pub mod admission;
 pub mod catalog;
 pub mod id;
 pub mod key;
