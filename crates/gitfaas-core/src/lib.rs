@@ -10,6 +10,7 @@ pub mod key;
 pub mod manifest;
 pub mod message;
 pub mod nearest;
+pub mod plan;
 pub mod problem;
 pub mod request;
 pub mod response;
