@@ -139,7 +139,9 @@ impl Keys {
         let mut keys: Vec<(String, &(Position, Text))> =
             self.texts.iter().map(|key| (filled.text(&key.1), key)).collect();
         keys.sort_by(|one, other| one.0.cmp(&other.0));
-        if let Some([_, (_, (position, key))]) = keys.array_windows().find(|[one, other]| one.0 == other.0) {
+        if let Some([(_, one), (_, other)]) = keys.array_windows().find(|[one, other]| one.0 == other.0) {
+            // Two fixed keys cannot be equal: one of them is filled in.
+            let (position, key) = if one.1.fixed().is_none() { one } else { other };
             let message = format!("the key `{}` is there twice once it is filled in", filled.shown(key));
             return Err(Refusal::of(key, *position, message).help("give values that keep the keys apart"));
         }
