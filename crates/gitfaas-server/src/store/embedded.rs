@@ -1,0 +1,196 @@
+//! The embedded store: one `SQLite` file for one process.
+//!
+//! * **What is acknowledged is on the disk.** One thread writes; it gathers what waits into one transaction and
+//!   answers after `COMMIT` has returned, with `synchronous=FULL` (an fsync per commit). Readers have connections of
+//!   their own and never hold the writer up.
+//! * **A disk that fails.** After a failed write or fsync everybody who waits is told that the store is unavailable, and
+//!   so is whoever comes, until the ledger has been reopened; the writer tries that by itself. The kernel may take
+//!   pages for clean that a failed fsync did not write, so a log that was written before the failure, or before the
+//!   process began, cannot be built upon even if it reads well. Therefore opening and reopening both copy the log
+//!   into the database, fsync that and empty the log before anything is acknowledged. An operation that was answered
+//!   with an error may nevertheless have been done; nothing that was acknowledged is undone.
+//! * **Damage.** A record that does not parse, or contradicts its own key, is not served: reading it is
+//!   [`StoreError::Damaged`], listings leave it out and log it. A request of which a run is damaged is held: it does
+//!   not expire.
+//! * **Size.** Free pages are used again, or given back in steps while requests expire. The log is copied into the
+//!   database after an answer, not before one, and stays around 16 MiB.
+//!
+//! The file must be on a local disk: `SQLite`'s log needs shared memory, which network file systems do not have.
+
+mod fault;
+mod file;
+mod read;
+mod readers;
+mod record;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod write;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use gitfaas_core::id::{RequestId, RunId, Try};
+use gitfaas_core::key::LedgerKey;
+use gitfaas_core::manifest::RecordedManifest;
+use gitfaas_core::message::Message;
+use gitfaas_core::request::Request;
+use gitfaas_core::response::Response;
+use gitfaas_core::run::{Phase, Run};
+use jiff::Timestamp;
+
+use self::readers::Readers;
+use self::write::Accepted;
+use self::writer::Writer;
+use super::{Accept, RequestQuery, Store, StoreError};
+use crate::cluster::LogPart;
+
+/// A ledger in `ledger.db` of a data folder.
+pub struct EmbeddedStore {
+    key: LedgerKey,
+    epoch: u64,
+    writer: Arc<Writer>,
+    readers: Readers,
+}
+
+impl std::fmt::Debug for EmbeddedStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EmbeddedStore").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
+}
+
+impl EmbeddedStore {
+    /// Opens the ledger in `folder`, which is made (for its owner only) if it is missing. Blocks while it reads and
+    /// writes the disk.
+    ///
+    /// The ledger is closed by [`close`](Store::close), or when it is dropped, which then waits for the disk too.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when it is in use, was written by a newer program, or is no ledger;
+    /// [`StoreError::Unavailable`] when the disk fails.
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        let (path, lock) = file::claim(folder)?;
+        let (connection, key, epoch) = file::open(&path)?;
+        let writer = Writer::start(path.clone(), connection, lock)
+            .map_err(|error| StoreError::Unavailable(format!("its writer cannot be started: {error}")))?;
+        Ok(Self { key, epoch, writer: Arc::new(writer), readers: Readers::new(path) })
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::Unavailable("it has been closed, the server is stopping".to_owned())
+}
+
+#[async_trait]
+impl Store for EmbeddedStore {
+    fn ledger_key(&self) -> &LedgerKey {
+        &self.key
+    }
+
+    fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.writer.ready()
+    }
+
+    async fn accept(&self, accepted: Accept) -> Result<(), StoreError> {
+        let accepted = Accepted::new(accepted)?;
+        self.writer.write(accepted.size(), move |connection| accepted.write(connection)).await
+    }
+
+    async fn settle(&self, before: &Run, after: &Run) -> Result<bool, StoreError> {
+        let (before, after, text) = (before.clone(), after.clone(), record::encode(after)?);
+        self.writer.write(text.len(), move |connection| write::settle(connection, &before, &after, &text)).await
+    }
+
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Run>, StoreError> {
+        self.readers.read(move |connection| read::due(connection, Some(now), limit)).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        // Read from the record like `due` does: a damaged one must not be announced again and again.
+        let next = self.readers.read(|connection| read::due(connection, None, 1)).await?;
+        Ok(next.first().and_then(|run| run.due_at))
+    }
+
+    async fn runs_in(&self, phases: &[Phase], after: Option<RunId>, limit: usize) -> Result<Vec<Run>, StoreError> {
+        let phases = phases.to_vec();
+        self.readers.read(move |connection| read::runs_in(connection, &phases, after, limit)).await
+    }
+
+    async fn manifests(&self, run: RunId) -> Result<Vec<RecordedManifest>, StoreError> {
+        self.readers.read(move |connection| read::manifests(connection, run)).await
+    }
+
+    async fn request(&self, id: RequestId) -> Result<Option<Request>, StoreError> {
+        self.readers.read(move |connection| read::request(connection, id)).await
+    }
+
+    async fn message(&self, id: RequestId) -> Result<Option<Message>, StoreError> {
+        self.readers.read(move |connection| read::message(connection, id)).await
+    }
+
+    async fn runs(&self, request: RequestId) -> Result<Vec<Run>, StoreError> {
+        self.readers.read(move |connection| read::runs(connection, request)).await
+    }
+
+    async fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
+        self.readers.read(move |connection| read::run(connection, id)).await
+    }
+
+    async fn children(&self, parent: RequestId, limit: usize) -> Result<Vec<Request>, StoreError> {
+        self.readers.read(move |connection| read::children(connection, parent, limit)).await
+    }
+
+    async fn requests(&self, query: &RequestQuery) -> Result<Vec<Request>, StoreError> {
+        let query = query.clone();
+        self.readers.read(move |connection| read::requests(connection, &query)).await
+    }
+
+    async fn put_response(&self, response: Response) -> Result<(), StoreError> {
+        self.writer.write(response.body.len(), move |connection| write::put_response(connection, &response)).await
+    }
+
+    async fn responses(&self, request: RequestId) -> Result<Vec<Response>, StoreError> {
+        self.readers.read(move |connection| read::responses(connection, request)).await
+    }
+
+    async fn put_logs(&self, run: RunId, try_no: Try, job: &str, parts: Vec<LogPart>) -> Result<(), StoreError> {
+        let job = job.to_owned();
+        let size = parts.iter().map(|part| part.text.len()).sum();
+        self.writer.write(size, move |connection| write::put_logs(connection, run, try_no, &job, &parts)).await
+    }
+
+    async fn logs(&self, run: RunId, try_no: Try) -> Result<Vec<LogPart>, StoreError> {
+        self.readers.read(move |connection| read::logs(connection, run, try_no)).await
+    }
+
+    async fn save_catalog(&self, live: String, sources: Vec<(String, Bytes)>) -> Result<(), StoreError> {
+        let size = live.len() + sources.iter().map(|(_, body)| body.len()).sum::<usize>();
+        self.writer.write(size, move |connection| write::save_catalog(connection, &live, &sources)).await
+    }
+
+    async fn load_catalog(&self) -> Result<Option<(String, Vec<(String, Bytes)>)>, StoreError> {
+        self.readers.read(read::catalog).await
+    }
+
+    async fn expire(&self, ended_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.writer.write(0, move |connection| write::expire(connection, ended_before, limit)).await
+    }
+
+    async fn count(&self) -> Result<Vec<(Phase, u64)>, StoreError> {
+        self.readers.read(read::count).await
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        let writer = Arc::clone(&self.writer);
+        // The thread panicking was logged there.
+        let _ = tokio::task::spawn_blocking(move || writer.close()).await;
+    }
+}

@@ -1,0 +1,197 @@
+//! The files of a ledger: the folder, the lock, and connections that are set up as the promises need them.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use gitfaas_core::key::LedgerKey;
+use rusqlite::wal::CheckpointMode;
+use rusqlite::{Connection, ErrorCode, OpenFlags, params};
+
+use super::schema;
+use crate::store::StoreError;
+
+/// How long a connection waits for another one's lock. Only a checkpoint waits for readers, and those are short.
+const BUSY: Duration = Duration::from_secs(5);
+/// How many statements a connection keeps prepared: more than there are.
+const STATEMENTS: usize = 64;
+/// A log that grew beyond this many bytes is made shorter when it begins again.
+const LOG_BYTES: i64 = 64 << 20;
+
+/// That this process alone has the ledger. Given back when dropped; closed when the process starts another program.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+/// Makes the folder and the file where they are missing, and locks them.
+pub(super) fn claim(folder: &Path) -> Result<(PathBuf, Lock), StoreError> {
+    let refused = |what: &str, error: io::Error| {
+        StoreError::Refused(format!("the data folder {} cannot be used: {what}: {error}", folder.display()))
+    };
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| refused("making it", error))?;
+    let create = |name: &str| {
+        let path = folder.join(name);
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+        file.map(|file| (path, file)).map_err(|error| refused(&format!("opening {name}"), error))
+    };
+    let (_, lock) = create("ledger.lock")?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(StoreError::Refused(format!(
+                "the data folder {} is in use by another gitfaas; stop that one, or choose another folder",
+                folder.display()
+            )));
+        }
+        Err(TryLockError::Error(error)) => return Err(refused("locking ledger.lock", error)),
+    }
+    // SQLite gives its log and index the file's own rights.
+    let (path, file) = create("ledger.db")?;
+    drop(file);
+    fs::canonicalize(folder)
+        .and_then(|folder| sync_up(&folder))
+        .map_err(|error| refused("writing its name to the disk", error))?;
+    Ok((path, Lock { _file: lock }))
+}
+
+/// A file is only as durable as the entry in its folder, and that as the folder's in its own.
+fn sync_up(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()?;
+    match folder.parent().map(File::open) {
+        // A parent that we may not read was not made by us.
+        Some(Ok(parent)) => parent.sync_all(),
+        Some(Err(_)) | None => Ok(()),
+    }
+}
+
+/// Opens a ledger for the first time in this process: checks what it is, brings its tables up to date, begins a new
+/// epoch.
+pub(super) fn open(path: &Path) -> Result<(Connection, LedgerKey, u64), StoreError> {
+    let begin = || -> Result<_, StoreError> {
+        let connection = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE))
+            .map_err(|error| explain(path, &error))?;
+        let version = identify(path, &connection)?;
+        if version == 0 {
+            // Takes effect only before the first table is made.
+            connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(|error| explain(path, &error))?;
+        }
+        Ok((connection, version))
+    };
+    let (connection, version) = begin()?;
+    let prepare = |mut connection: Connection| {
+        set_up_writer(&connection)?;
+        schema::migrate(&mut connection, version)?;
+        empty_log(&connection)?;
+        let (key, epoch) = begin_epoch(&mut connection)?;
+        Ok((connection, key, epoch))
+    };
+    prepare(connection).map_err(|error: rusqlite::Error| explain(path, &error))
+}
+
+/// Opens the ledger again for writing after a failure.
+///
+/// What the failed write left in the log may look whole and yet not be on the disk: after a failed fsync the kernel
+/// takes the pages for clean. So before anything new is acknowledged, what was acknowledged is copied from the log into
+/// the database, that is fsynced, and the log begins anew; nothing depends on the old log any more. The write at the
+/// end shows that the disk takes writes again.
+pub(super) fn reopen(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE))?;
+    set_up_writer(&connection)?;
+    empty_log(&connection)?;
+    connection.execute("UPDATE ledger SET reopened = reopened + 1", [])?;
+    Ok(connection)
+}
+
+/// Opens the ledger for reading.
+pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_ONLY))?;
+    set_up(&connection)?;
+    connection.pragma_update(None, "cache_size", -1024)?;
+    Ok(connection)
+}
+
+fn flags(mode: OpenFlags) -> OpenFlags {
+    mode | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE
+}
+
+fn set_up(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")
+}
+
+fn set_up_writer(connection: &Connection) -> rusqlite::Result<()> {
+    set_up(connection)?;
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "cache_size", -4096)?;
+    connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))?;
+    // The writer does it between two batches.
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))
+}
+
+/// Copies the whole log into the database, fsyncs that, and makes the log empty.
+pub(super) fn empty_log(connection: &Connection) -> rusqlite::Result<()> {
+    connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::TRUNCATE).map(drop)
+}
+
+/// The version of the ledger; 0 when it is empty.
+fn identify(path: &Path, connection: &Connection) -> Result<usize, StoreError> {
+    let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    let look = || -> rusqlite::Result<_> {
+        connection.busy_timeout(BUSY)?;
+        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        Ok((number("application_id")?, number("user_version")?, tables))
+    };
+    let (application, version, tables) = look().map_err(|error| explain(path, &error))?;
+    let file = path.display();
+    if (application, version, tables) == (0, 0, 0) {
+        return Ok(0);
+    }
+    if application != i64::from(schema::APPLICATION_ID) {
+        return Err(StoreError::Refused(format!(
+            "{file} is a database of another program; choose another data folder"
+        )));
+    }
+    match usize::try_from(version) {
+        Ok(version) if version <= schema::VERSION => Ok(version),
+        _ => Err(StoreError::Refused(format!(
+            "{file} was written by a newer gitfaas (its schema is version {version}, this program knows {}); \
+             start that version, or choose another data folder",
+            schema::VERSION
+        ))),
+    }
+}
+
+/// Makes the key when there is none, and raises the epoch.
+fn begin_epoch(connection: &mut Connection) -> rusqlite::Result<(LedgerKey, u64)> {
+    let mut fresh = [0; 32];
+    getrandom::fill(&mut fresh).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    let step = connection.transaction()?;
+    let (key, epoch): ([u8; 32], i64) = step.query_row(
+        "INSERT INTO ledger (one, key, epoch) VALUES (1, ?1, 1)
+         ON CONFLICT (one) DO UPDATE SET epoch = epoch + 1 RETURNING key, epoch",
+        params![fresh],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    step.commit()?;
+    Ok((LedgerKey::new(key), u64::try_from(epoch).unwrap_or_default()))
+}
+
+fn explain(path: &Path, error: &rusqlite::Error) -> StoreError {
+    let file = path.display();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => StoreError::Refused(format!(
+            "{file} is no ledger: it is not a SQLite database; move it away, or choose another data folder"
+        )),
+        Some(ErrorCode::DatabaseCorrupt) => {
+            StoreError::Refused(format!("{file} is damaged ({error}); restore it from a backup"))
+        }
+        _ => StoreError::Unavailable(format!("{file} cannot be opened: {error}")),
+    }
+}

@@ -1,0 +1,229 @@
+//! The statements that read the ledger. Each function runs in a transaction of its own and so sees one moment.
+
+use bytes::Bytes;
+use gitfaas_core::id::{RequestId, RunId, Try};
+use gitfaas_core::manifest::RecordedManifest;
+use gitfaas_core::message::Message;
+use gitfaas_core::request::Request;
+use gitfaas_core::response::Response;
+use gitfaas_core::run::{Phase, Run};
+use gitfaas_core::topic::TopicName;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+use sha2::{Digest, Sha256};
+
+use super::fault::Fault;
+use super::record::{self, collect, damaged, isolate, nanoseconds, run_key, run_keys};
+use crate::cluster::LogPart;
+use crate::store::RequestQuery;
+
+/// After every key there is.
+const END: [u8; 17] = [0xff; 17];
+
+pub(super) fn due(connection: &Connection, now: Option<Timestamp>, limit: usize) -> Result<Vec<Run>, Fault> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, record, phase FROM run INDEXED BY run_due
+         WHERE phase = 'queued' AND due_at <= ?1 ORDER BY due_at, id",
+    )?;
+    collect(statement.query([now.map_or(i64::MAX, nanoseconds)])?, limit, record::run)
+}
+
+pub(super) fn runs_in(
+    connection: &Connection,
+    phases: &[Phase],
+    after: Option<RunId>,
+    limit: usize,
+) -> Result<Vec<Run>, Fault> {
+    let after = after.map(|run| run_key(run).to_vec()).unwrap_or_default();
+    let mut statement = connection.prepare_cached(
+        "SELECT id, record, phase FROM run INDEXED BY run_in_phase WHERE phase = ?1 AND id > ?2 ORDER BY id",
+    )?;
+    let mut found = Vec::new();
+    // Each phase is walked in the order of ids; the first `limit` of all are among the first `limit` of each.
+    for phase in Phase::ALL.iter().filter(|phase| phases.contains(phase)) {
+        found.extend(collect(statement.query(params![phase.as_str(), after])?, limit, record::run)?);
+    }
+    found.sort_unstable_by_key(|run| run.id);
+    found.truncate(limit);
+    Ok(found)
+}
+
+pub(super) fn manifests(connection: &Connection, run: RunId) -> Result<Vec<RecordedManifest>, Fault> {
+    let text: Option<String> = connection
+        .prepare_cached("SELECT manifests.record FROM run JOIN manifests ON seq = manifests WHERE id = ?1")?
+        .query_row([run_key(run)], |row| row.get(0))
+        .optional()?;
+    let decode = |text: String| record::decode(&text, || format!("manifests of run {run}"));
+    Ok(text.map(decode).transpose()?.unwrap_or_default())
+}
+
+pub(super) fn request(connection: &Connection, id: RequestId) -> Result<Option<Request>, Fault> {
+    connection
+        .prepare_cached("SELECT id, record FROM request WHERE id = ?1")?
+        .query_row([id.as_bytes()], |row| Ok(record::request(row)))
+        .optional()?
+        .transpose()
+}
+
+pub(super) fn message(connection: &Connection, id: RequestId) -> Result<Option<Message>, Fault> {
+    let Some(request) = request(connection, id)? else { return Ok(None) };
+    let payload: Option<Vec<u8>> = connection
+        .prepare_cached("SELECT body FROM payload WHERE seq = (SELECT payload FROM request WHERE id = ?1)")?
+        .query_row([id.as_bytes()], |row| row.get(0))
+        .optional()?;
+    match payload {
+        Some(payload) if payload.len() as u64 == request.size => {
+            Ok(Some(Message { payload: payload.into(), meta: request.meta }))
+        }
+        Some(_) => Err(damaged(&format!("request {id}"), "its payload is not as long as it was").into()),
+        None => Err(damaged(&format!("request {id}"), "its payload is missing").into()),
+    }
+}
+
+pub(super) fn runs(connection: &Connection, request: RequestId) -> Result<Vec<Run>, Fault> {
+    let (first, end) = run_keys(request);
+    let mut statement = connection
+        .prepare_cached("SELECT id, record, phase FROM run WHERE id >= ?1 AND id < ?2 ORDER BY ordinal, id")?;
+    let mut rows = statement.query(params![first, end])?;
+    let mut runs = Vec::new();
+    // No run is left out: a caller that asks for a request's runs decides about the request by them.
+    while let Some(row) = rows.next()? {
+        runs.push(record::run(row)?);
+    }
+    Ok(runs)
+}
+
+pub(super) fn run(connection: &Connection, id: RunId) -> Result<Option<Run>, Fault> {
+    connection
+        .prepare_cached("SELECT id, record, phase FROM run WHERE id = ?1")?
+        .query_row([run_key(id)], |row| Ok(record::run(row)))
+        .optional()?
+        .transpose()
+}
+
+pub(super) fn children(connection: &Connection, parent: RequestId, limit: usize) -> Result<Vec<Request>, Fault> {
+    let mut statement = connection
+        .prepare_cached("SELECT id, record FROM request INDEXED BY request_of_parent WHERE parent = ?1 ORDER BY id")?;
+    collect(statement.query([parent.as_bytes()])?, limit, record::request)
+}
+
+pub(super) fn requests(connection: &Connection, query: &RequestQuery) -> Result<Vec<Request>, Fault> {
+    let before = query.before.map_or(END.to_vec(), |id| id.as_bytes().to_vec());
+    match (query.phase, &query.topic) {
+        (None, None) => {
+            let mut statement =
+                connection.prepare_cached("SELECT id, record FROM request WHERE id < ?1 ORDER BY id DESC")?;
+            collect(statement.query([before])?, query.limit, record::request)
+        }
+        (None, Some(topic)) => {
+            let mut statement = connection.prepare_cached(
+                "SELECT id, record FROM request INDEXED BY request_of_topic
+                 WHERE topic = ?1 AND id < ?2 ORDER BY id DESC",
+            )?;
+            collect(statement.query(params![topic.as_str(), before])?, query.limit, record::request)
+        }
+        (Some(phase), topic) => {
+            requests_in(connection, phase, topic.as_ref().map(TopicName::as_str), &before, query.limit)
+        }
+    }
+}
+
+/// Walks over the runs in the phase, which for a topic are a range of an index too once the phase is final; those in
+/// the other phases are what is being worked on, which is little.
+fn requests_in(
+    connection: &Connection,
+    phase: Phase,
+    topic: Option<&str>,
+    before: &[u8],
+    limit: usize,
+) -> Result<Vec<Request>, Fault> {
+    let sql = match (topic, phase.is_final()) {
+        (Some(_), true) => {
+            "SELECT substr(id, 1, 16) FROM run INDEXED BY run_over_in_topic
+             WHERE phase = ?1 AND topic = ?2 AND id < ?3
+                 AND phase NOT IN ('queued', 'applying', 'pending', 'running')
+             ORDER BY id DESC"
+        }
+        _ => {
+            "SELECT substr(id, 1, 16) FROM run INDEXED BY run_in_phase
+             WHERE phase = ?1 AND (?2 IS NULL OR topic = ?2) AND id < ?3 ORDER BY id DESC"
+        }
+    };
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![phase.as_str(), topic, before])?;
+    let mut found = Vec::new();
+    let mut last = None;
+    while found.len() < limit {
+        let Some(row) = rows.next()? else { break };
+        let id: [u8; 16] = row.get(0)?;
+        // The runs of a request follow one another.
+        if last.replace(id) != Some(id) {
+            found.extend(isolate(request(connection, RequestId::from_bytes(id)))?.flatten());
+        }
+    }
+    Ok(found)
+}
+
+pub(super) fn responses(connection: &Connection, request: RequestId) -> Result<Vec<Response>, Fault> {
+    let (first, end) = run_keys(request);
+    let mut statement = connection.prepare_cached(
+        "SELECT run.id, record, phase, try, received_at, content_type, body FROM run JOIN response ON response.seq =
+             (SELECT seq FROM response WHERE response.run = run.id ORDER BY received_at DESC, seq DESC LIMIT 1)
+         WHERE run.id >= ?1 AND run.id < ?2 ORDER BY ordinal, run.id",
+    )?;
+    collect(statement.query(params![first, end])?, usize::MAX, |row| {
+        Ok(Response {
+            run: record::run(row)?.id,
+            try_no: row.get::<_, Option<u32>>(3)?.map(Try),
+            received_at: record::time(row.get(4)?),
+            content_type: row.get(5)?,
+            body: row.get::<_, Vec<u8>>(6)?.into(),
+        })
+    })
+}
+
+pub(super) fn logs(connection: &Connection, run: RunId, try_no: Try) -> Result<Vec<LogPart>, Fault> {
+    let mut statement = connection.prepare_cached(
+        "SELECT attempt, container, text, cut FROM log WHERE run = ?1 AND try = ?2
+         ORDER BY job, attempt, container, seq",
+    )?;
+    let rows = statement.query(params![run_key(run), try_no.0])?;
+    collect(rows, usize::MAX, |row| {
+        Ok(LogPart {
+            attempt: row.get(0)?,
+            container: row.get(1)?,
+            text: row.get::<_, Vec<u8>>(2)?.into(),
+            cut: u64::try_from(row.get::<_, i64>(3)?).unwrap_or_default(),
+        })
+    })
+}
+
+/// What was served, with its sources.
+type Catalog = (String, Vec<(String, Bytes)>);
+
+pub(super) fn catalog(connection: &Connection) -> Result<Option<Catalog>, Fault> {
+    let live: Option<String> =
+        connection.prepare_cached("SELECT live FROM catalog")?.query_row([], |row| row.get(0)).optional()?;
+    let Some(live) = live else { return Ok(None) };
+    let mut statement = connection.prepare_cached("SELECT hash, body FROM source ORDER BY hash")?;
+    let mut rows = statement.query([])?;
+    let mut sources = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (hash, body): (String, Vec<u8>) = (row.get(0)?, row.get(1)?);
+        if !record::hex(&Sha256::digest(&body)).eq_ignore_ascii_case(&hash) {
+            return Err(damaged(&format!("source {hash}"), "it is not what its name says").into());
+        }
+        sources.push((hash, body.into()));
+    }
+    Ok(Some((live, sources)))
+}
+
+pub(super) fn count(connection: &Connection) -> Result<Vec<(Phase, u64)>, Fault> {
+    let mut statement =
+        connection.prepare_cached("SELECT count(*) FROM run INDEXED BY run_in_phase WHERE phase = ?1")?;
+    let count = |phase: Phase| {
+        let runs: i64 = statement.query_row([phase.as_str()], |row| row.get(0))?;
+        Ok((phase, u64::try_from(runs).unwrap_or_default()))
+    };
+    Phase::ALL.into_iter().map(count).collect()
+}

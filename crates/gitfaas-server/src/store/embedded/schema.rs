@@ -1,0 +1,96 @@
+//! The tables of the ledger, as an ordered list of migrations.
+//!
+//! Only ever append to [`MIGRATIONS`]: a ledger remembers in `user_version` how many it has seen.
+//!
+//! Ids are kept as bytes whose order is the order of acceptance: a request's 16, a run's 16 of its request and the
+//! six digits of its function, so that the runs of a request are a range of the table and need no index. Times are
+//! nanoseconds since 1970. `record` is the whole truth about a row; the columns beside it are there to find it by.
+//! What may be large lives in tables of its own, so that walking over requests or runs never reads it.
+
+use rusqlite::Connection;
+
+/// Written into the file's header, so that no other program's database is taken for a ledger: `gfas`.
+pub(super) const APPLICATION_ID: i32 = 0x6766_6173;
+
+/// The version this program writes.
+pub(super) const VERSION: usize = MIGRATIONS.len();
+
+/// Each brings a ledger from the version of its index to the next.
+const MIGRATIONS: &[&str] = &[FIRST];
+
+const FIRST: &str = "
+CREATE TABLE ledger (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    key BLOB NOT NULL CHECK (length(key) = 32),
+    epoch INTEGER NOT NULL,
+    reopened INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE TABLE payload (seq INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
+
+CREATE TABLE request (
+    id BLOB PRIMARY KEY,
+    topic TEXT NOT NULL,
+    parent BLOB,
+    payload INTEGER NOT NULL,
+    ended_at INTEGER,
+    record TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX request_of_topic ON request (topic, id);
+CREATE INDEX request_of_parent ON request (parent, id) WHERE parent IS NOT NULL;
+CREATE INDEX request_ended ON request (ended_at) WHERE ended_at IS NOT NULL;
+
+CREATE TABLE manifests (seq INTEGER PRIMARY KEY, record TEXT NOT NULL) STRICT;
+
+CREATE TABLE run (
+    id BLOB PRIMARY KEY,
+    topic TEXT NOT NULL,
+    ordinal INTEGER NOT NULL,
+    phase TEXT NOT NULL,
+    due_at INTEGER,
+    ended_at INTEGER,
+    manifests INTEGER NOT NULL,
+    record TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX run_due ON run (due_at, id) WHERE phase = 'queued';
+CREATE INDEX run_in_phase ON run (phase, id);
+CREATE INDEX run_over_in_topic ON run (topic, phase, id)
+    WHERE phase NOT IN ('queued', 'applying', 'pending', 'running');
+
+CREATE TABLE response (
+    seq INTEGER PRIMARY KEY,
+    run BLOB NOT NULL REFERENCES run (id) ON DELETE CASCADE,
+    try INTEGER,
+    received_at INTEGER NOT NULL,
+    content_type TEXT,
+    body BLOB NOT NULL
+) STRICT;
+CREATE INDEX response_of_run ON response (run, received_at);
+
+CREATE TABLE log (
+    seq INTEGER PRIMARY KEY,
+    run BLOB NOT NULL REFERENCES run (id) ON DELETE CASCADE,
+    try INTEGER NOT NULL,
+    job TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    container TEXT NOT NULL,
+    cut INTEGER NOT NULL,
+    text BLOB NOT NULL
+) STRICT;
+CREATE INDEX log_of_try ON log (run, try, job);
+
+CREATE TABLE catalog (one INTEGER PRIMARY KEY CHECK (one = 1), live TEXT NOT NULL) STRICT;
+CREATE TABLE source (hash TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
+";
+
+/// Brings a ledger of `version` to [`VERSION`], each step in a transaction of its own.
+pub(super) fn migrate(connection: &mut Connection, version: usize) -> rusqlite::Result<()> {
+    for (seen, migration) in MIGRATIONS.iter().enumerate().skip(version) {
+        let step = connection.transaction()?;
+        step.execute_batch(migration)?;
+        step.pragma_update(None, "application_id", APPLICATION_ID)?;
+        step.pragma_update(None, "user_version", i64::try_from(seen + 1).unwrap_or(i64::MAX))?;
+        step.commit()?;
+    }
+    Ok(())
+}

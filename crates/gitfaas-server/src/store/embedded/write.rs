@@ -1,0 +1,213 @@
+//! The statements that change the ledger. Each function is one operation inside a transaction that somebody else
+//! begins and commits.
+
+use bytes::Bytes;
+use gitfaas_core::id::{RequestId, RunId, Try};
+use gitfaas_core::response::Response;
+use gitfaas_core::run::Run;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::fault::Fault;
+use super::record::{self, ended_at, nanoseconds, run_key, run_keys};
+use crate::cluster::LogPart;
+use crate::store::{Accept, StoreError};
+
+/// An accept, spelled out by the one who asks, so that the one writer has less to do.
+pub(super) struct Accepted {
+    accept: Accept,
+    request: String,
+    runs: Vec<(String, String)>,
+}
+
+impl Accepted {
+    pub(super) fn new(accept: Accept) -> Result<Self, StoreError> {
+        let request = record::encode(&accept.request)?;
+        let spell = |(run, manifests)| Ok((record::encode(run)?, record::encode(manifests)?));
+        let runs =
+            accept.runs.iter().map(|(run, manifests)| spell((run, manifests))).collect::<Result<_, StoreError>>()?;
+        Ok(Self { accept, request, runs })
+    }
+
+    /// Bytes it holds.
+    pub(super) fn size(&self) -> usize {
+        let runs: usize = self.runs.iter().map(|(run, manifests)| run.len() + manifests.len()).sum();
+        self.accept.payload.len() + self.request.len() + runs
+    }
+
+    pub(super) fn write(&self, connection: &Connection) -> Result<(), Fault> {
+        let request = &self.accept.request;
+        connection.prepare_cached("INSERT INTO payload (body) VALUES (?1)")?.execute([self.accept.payload.as_ref()])?;
+        let payload = connection.last_insert_rowid();
+        let parent = request.lineage.parent.map(|run| *run.request().as_bytes());
+        connection
+            .prepare_cached(
+                "INSERT INTO request (id, topic, parent, payload, ended_at, record) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![
+                request.id.as_bytes(),
+                request.topic.as_str(),
+                parent,
+                payload,
+                self.ended_at(),
+                self.request
+            ])?;
+        for ((run, _), (record, manifests)) in self.accept.runs.iter().zip(&self.runs) {
+            insert_run(connection, run, record, manifests)?;
+        }
+        Ok(())
+    }
+
+    /// When the request is over already: it may have no run at all.
+    fn ended_at(&self) -> Option<i64> {
+        let runs = self.accept.runs.iter().map(|(run, _)| ended_at(run));
+        let received = nanoseconds(self.accept.request.received_at);
+        runs.reduce(|one, other| Some(one?.max(other?))).unwrap_or(Some(received))
+    }
+}
+
+fn insert_run(connection: &Connection, run: &Run, record: &str, manifests: &str) -> Result<(), Fault> {
+    connection.prepare_cached("INSERT INTO manifests (record) VALUES (?1)")?.execute([manifests])?;
+    let manifests = connection.last_insert_rowid();
+    connection
+        .prepare_cached(
+            "INSERT INTO run (id, topic, ordinal, phase, due_at, ended_at, manifests, record)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![
+            run_key(run.id),
+            run.topic.as_str(),
+            run.ordinal,
+            run.phase.as_str(),
+            run.due_at.map(nanoseconds),
+            ended_at(run),
+            manifests,
+            record
+        ])?;
+    Ok(())
+}
+
+/// Compares what the ledger holds with `before` as values, not as text: a newer program may spell the same run
+/// otherwise.
+pub(super) fn settle(connection: &Connection, before: &Run, after: &Run, record: &str) -> Result<bool, Fault> {
+    let key = run_key(before.id);
+    let held = connection
+        .prepare_cached("SELECT id, record, phase FROM run WHERE id = ?1")?
+        .query_row([key], |row| Ok(record::run(row)))
+        .optional()?
+        .transpose()?;
+    if held.as_ref() != Some(before) || after.id != before.id {
+        return Ok(false);
+    }
+    connection
+        .prepare_cached("UPDATE run SET phase = ?2, due_at = ?3, ended_at = ?4, record = ?5 WHERE id = ?1")?
+        .execute(params![key, after.phase.as_str(), after.due_at.map(nanoseconds), ended_at(after), record])?;
+    if ended_at(before) != ended_at(after) {
+        end_request(connection, before.request())?;
+    }
+    Ok(true)
+}
+
+/// A request is over when each of its runs is, and as late as the last of them.
+fn end_request(connection: &Connection, request: RequestId) -> Result<(), Fault> {
+    let (first, end) = run_keys(request);
+    connection
+        .prepare_cached(
+            "UPDATE request SET ended_at =
+                 (SELECT CASE WHEN count(ended_at) = count(*) THEN max(ended_at) END FROM run WHERE id >= ?1 AND id < ?2)
+             WHERE id = ?1",
+        )?
+        .execute(params![first, end])?;
+    Ok(())
+}
+
+fn require_run(connection: &Connection, key: [u8; 22]) -> Result<(), Fault> {
+    let exists = connection.prepare_cached("SELECT 1 FROM run WHERE id = ?1")?.exists([key])?;
+    if exists { Ok(()) } else { Err(StoreError::NotFound.into()) }
+}
+
+pub(super) fn put_response(connection: &Connection, response: &Response) -> Result<(), Fault> {
+    let key = run_key(response.run);
+    require_run(connection, key)?;
+    connection
+        .prepare_cached("INSERT INTO response (run, try, received_at, content_type, body) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![
+            key,
+            response.try_no.map(|number| number.0),
+            nanoseconds(response.received_at),
+            response.content_type,
+            response.body.as_ref()
+        ])?;
+    Ok(())
+}
+
+pub(super) fn put_logs(
+    connection: &Connection,
+    run: RunId,
+    try_no: Try,
+    job: &str,
+    parts: &[LogPart],
+) -> Result<(), Fault> {
+    let key = run_key(run);
+    require_run(connection, key)?;
+    connection
+        .prepare_cached("DELETE FROM log WHERE run = ?1 AND try = ?2 AND job = ?3")?
+        .execute(params![key, try_no.0, job])?;
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO log (run, try, job, attempt, container, cut, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    for part in parts {
+        let cut = i64::try_from(part.cut).unwrap_or(i64::MAX);
+        insert.execute(params![key, try_no.0, job, part.attempt, part.container, cut, part.text.as_ref()])?;
+    }
+    Ok(())
+}
+
+pub(super) fn save_catalog(connection: &Connection, live: &str, sources: &[(String, Bytes)]) -> Result<(), Fault> {
+    connection
+        .prepare_cached("INSERT INTO catalog (one, live) VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET live = ?1")?
+        .execute([live])?;
+    let mut insert =
+        connection.prepare_cached("INSERT INTO source (hash, body) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
+    for (hash, body) in sources {
+        insert.execute(params![hash, body.as_ref()])?;
+    }
+    let kept: Vec<&str> = sources.iter().map(|(hash, _)| hash.as_str()).collect();
+    connection
+        .prepare_cached("DELETE FROM source WHERE hash NOT IN (SELECT value FROM json_each(?1))")?
+        .execute([record::encode(&kept)?])?;
+    Ok(())
+}
+
+/// How many free pages may wait to be used again before the file is made shorter, and how many are given back at once.
+const FREE_PAGES: (i64, u32) = (1024, 256);
+
+pub(super) fn expire(connection: &Connection, ended_before: Timestamp, limit: usize) -> Result<usize, Fault> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let over: Vec<([u8; 16], i64)> = connection
+        .prepare_cached(
+            "SELECT id, payload FROM request INDEXED BY request_ended WHERE ended_at < ?1 ORDER BY ended_at LIMIT ?2",
+        )?
+        .query_map(params![nanoseconds(ended_before), limit], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    for (request, payload) in &over {
+        forget(connection, RequestId::from_bytes(*request), *payload)?;
+    }
+    let free: i64 = connection.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
+    if free > FREE_PAGES.0 {
+        connection.execute_batch(&format!("PRAGMA incremental_vacuum({})", FREE_PAGES.1))?;
+    }
+    Ok(over.len())
+}
+
+/// Responses and logs go with their run.
+fn forget(connection: &Connection, request: RequestId, payload: i64) -> Result<(), Fault> {
+    let (first, end) = run_keys(request);
+    connection
+        .prepare_cached("DELETE FROM manifests WHERE seq IN (SELECT manifests FROM run WHERE id >= ?1 AND id < ?2)")?
+        .execute(params![first, end])?;
+    connection.prepare_cached("DELETE FROM run WHERE id >= ?1 AND id < ?2")?.execute(params![first, end])?;
+    connection.prepare_cached("DELETE FROM payload WHERE seq = ?1")?.execute([payload])?;
+    connection.prepare_cached("DELETE FROM request WHERE id = ?1")?.execute([first])?;
+    Ok(())
+}

@@ -1,0 +1,328 @@
+//! Writing: one thread that gathers what waits into one transaction, and answers when that is on the disk.
+//!
+//! Each operation has a savepoint, so one that fails takes nothing of its neighbours along. When the transaction
+//! itself fails, nobody in it is told anything but that the store is unavailable, and so is everybody after them
+//! until the ledger has been [reopened](file::reopen), which is tried again and again.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use rusqlite::wal::CheckpointMode;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use super::closed;
+use super::fault::Fault;
+use super::file::{self, Lock};
+use crate::store::StoreError;
+
+/// How many KiB of operations may wait; who comes then waits for room.
+const ROOM: u32 = 64 << 10;
+/// How many KiB an operation counts beside what it brings: 4,096 small ones may wait.
+const SMALLEST: usize = 16;
+/// An operation that is larger than this counts as this.
+const LARGEST: u32 = ROOM / 4;
+/// How many operations share a transaction at most.
+const BATCH: usize = 512;
+/// After so many KiB a transaction is full.
+const BATCH_ROOM: u32 = 16 << 10;
+/// How many pages the log may hold before they are copied into the database.
+const LOG_PAGES: i32 = 4 << 10;
+/// A log of so many pages is emptied even if readers have to be waited for.
+const LONG_LOG_PAGES: i32 = 16 << 10;
+/// How long to wait before the ledger is reopened, at first and at most.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// Why nothing can be written, while that is so.
+type Trouble = Arc<Mutex<Option<StoreError>>>;
+
+/// Hands operations to the thread that writes.
+pub(super) struct Writer {
+    inbox: Sender<Letter>,
+    room: Arc<Semaphore>,
+    trouble: Trouble,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+enum Letter {
+    Write(Box<dyn Operation>),
+    Close,
+}
+
+impl Writer {
+    /// Starts the thread, which keeps the lock for as long as it lives.
+    pub(super) fn start(path: PathBuf, connection: Connection, lock: Lock) -> std::io::Result<Self> {
+        let (inbox, letters) = mpsc::channel();
+        let trouble = Trouble::default();
+        let mut desk = Desk {
+            path,
+            connection: Some(connection),
+            trouble: Arc::clone(&trouble),
+            pause: PAUSES.0,
+            retry_at: Instant::now(),
+        };
+        let thread = thread::Builder::new().name("ledger-writer".to_owned()).spawn(move || {
+            let _lock = lock;
+            if catch_unwind(AssertUnwindSafe(|| desk.serve(&letters))).is_err() {
+                tracing::error!("the ledger's writer ended unexpectedly; nothing is accepted until a restart");
+                set(&desk.trouble, Some(ended()));
+            }
+        })?;
+        Ok(Self { inbox, room: Arc::new(Semaphore::new(ROOM as usize)), trouble, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Runs `work`, which brings `size` bytes, inside a transaction; returns when that is durable.
+    ///
+    /// Once asked, it is done even if nobody waits for the answer any more.
+    pub(super) async fn write<T, F>(&self, size: usize, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    {
+        self.ready()?;
+        let weight = u32::try_from(SMALLEST + size / 1024).map_or(LARGEST, |weight| weight.min(LARGEST));
+        let room = Arc::clone(&self.room).acquire_many_owned(weight).await.map_err(|_| closed())?;
+        let (reply, answer) = oneshot::channel();
+        let operation = Box::new(Waiting { work: Some(work), done: None, reply, room });
+        self.inbox.send(Letter::Write(operation)).map_err(|_| closed())?;
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Whether it can write, as far as it knows.
+    pub(super) fn ready(&self) -> Result<(), StoreError> {
+        if self.room.is_closed() {
+            return Err(closed());
+        }
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone().map_or(Ok(()), Err)
+    }
+
+    /// Writes what waits and ends; blocks until then.
+    pub(super) fn close(&self) {
+        self.room.close();
+        let _ = self.inbox.send(Letter::Close);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // A panic of the thread was logged there.
+        let _ = thread.map(JoinHandle::join);
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// What one caller wants, and how to tell them.
+trait Operation: Send {
+    /// How much room it takes.
+    fn weight(&self) -> u32;
+    /// Does it, inside a transaction; an error means that nothing of it may stay.
+    fn perform(&mut self, connection: &Connection) -> Result<(), Fault>;
+    /// Remembers why it cannot be done, though its neighbours can.
+    fn refuse(&mut self, error: StoreError);
+    /// Tells the caller: what came of it, if it is durable.
+    fn answer(self: Box<Self>, durable: Result<(), StoreError>);
+}
+
+struct Waiting<T, F> {
+    work: Option<F>,
+    done: Option<Result<T, StoreError>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+    room: OwnedSemaphorePermit,
+}
+
+impl<T, F> Operation for Waiting<T, F>
+where
+    T: Send,
+    F: FnOnce(&Connection) -> Result<T, Fault> + Send,
+{
+    fn weight(&self) -> u32 {
+        u32::try_from(self.room.num_permits()).unwrap_or(LARGEST)
+    }
+
+    fn perform(&mut self, connection: &Connection) -> Result<(), Fault> {
+        if let Some(work) = self.work.take() {
+            self.done = Some(Ok(work(connection)?));
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, error: StoreError) {
+        self.done = Some(Err(error));
+    }
+
+    fn answer(self: Box<Self>, durable: Result<(), StoreError>) {
+        let Self { done, reply, .. } = *self;
+        // A caller that went away needs no answer.
+        let _ = reply.send(durable.and_then(|()| done.unwrap_or_else(|| Err(ended()))));
+    }
+}
+
+/// What the thread works with.
+struct Desk {
+    path: PathBuf,
+    /// `None` after a failure, until the ledger has been reopened.
+    connection: Option<Connection>,
+    trouble: Trouble,
+    pause: Duration,
+    retry_at: Instant,
+}
+
+impl Desk {
+    fn serve(&mut self, letters: &Receiver<Letter>) {
+        loop {
+            let first = match self.next(letters) {
+                Some(Letter::Write(first)) => first,
+                Some(Letter::Close) | None => break,
+            };
+            let (batch, more) = gather(first, letters);
+            self.commit(batch);
+            if !more {
+                break;
+            }
+        }
+        // With the log emptied the next start has nothing to recover; if that fails, it recovers.
+        if let Some(Err(error)) = self.connection.as_ref().map(file::empty_log) {
+            tracing::warn!(error = %error, "the ledger's log could not be emptied; the next start does it");
+        }
+        self.connection = None;
+    }
+
+    /// The next letter; meanwhile tries to reopen what failed.
+    fn next(&mut self, letters: &Receiver<Letter>) -> Option<Letter> {
+        loop {
+            if self.connection.is_some() {
+                return letters.recv().ok();
+            }
+            match letters.recv_timeout(self.retry_at.saturating_duration_since(Instant::now())) {
+                Ok(letter) => return Some(letter),
+                Err(RecvTimeoutError::Timeout) => self.reopen(),
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+    }
+
+    fn commit(&mut self, mut batch: Vec<Box<dyn Operation>>) {
+        let durable = match &self.connection {
+            Some(connection) => transact(connection, &mut batch).map_err(|error| self.fail(&error)),
+            None => Err(self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_else(ended)),
+        };
+        for operation in batch {
+            operation.answer(durable.clone());
+        }
+        match (durable, &self.connection) {
+            // Closing may take as long as the disk wishes, so it comes after the answers.
+            (Err(_), Some(_)) => self.connection = None,
+            (Ok(()), Some(connection)) => {
+                if let Err(error) = shorten_log(connection) {
+                    self.fail(&error);
+                    self.connection = None;
+                }
+            }
+            (_, None) => {}
+        }
+    }
+
+    /// From now on nothing is acknowledged.
+    fn fail(&self, error: &rusqlite::Error) -> StoreError {
+        let why = StoreError::Unavailable(format!(
+            "the disk did not take a write to {} ({error}); nothing is accepted until it does: \
+             see that it is healthy and has free space, no restart is needed",
+            self.path.display()
+        ));
+        let before = set(&self.trouble, Some(why.clone()));
+        if before.is_none() {
+            tracing::error!(error = %error, store.file = %self.path.display(), "the ledger cannot be written");
+        }
+        why
+    }
+
+    fn reopen(&mut self) {
+        match file::reopen(&self.path) {
+            Ok(connection) => {
+                self.connection = Some(connection);
+                self.pause = PAUSES.0;
+                set(&self.trouble, None);
+                tracing::info!(store.file = %self.path.display(), "the ledger has been reopened");
+            }
+            Err(error) => {
+                self.fail(&error);
+                self.pause = (self.pause * 2).min(PAUSES.1);
+                self.retry_at = Instant::now() + self.pause;
+            }
+        }
+    }
+}
+
+fn set(trouble: &Trouble, now: Option<StoreError>) -> Option<StoreError> {
+    std::mem::replace(&mut *trouble.lock().unwrap_or_else(PoisonError::into_inner), now)
+}
+
+fn ended() -> StoreError {
+    StoreError::Unavailable("its writer ended unexpectedly; restart the server".to_owned())
+}
+
+/// Takes what waits by now, up to a full transaction; and whether more may come after it.
+fn gather(first: Box<dyn Operation>, letters: &Receiver<Letter>) -> (Vec<Box<dyn Operation>>, bool) {
+    let mut weight = first.weight();
+    let mut batch = vec![first];
+    while batch.len() < BATCH && weight < BATCH_ROOM {
+        match letters.try_recv() {
+            Ok(Letter::Write(operation)) => {
+                weight += operation.weight();
+                batch.push(operation);
+            }
+            Ok(Letter::Close) => return (batch, false),
+            Err(_) => break,
+        }
+    }
+    (batch, true)
+}
+
+/// Does all of the batch in one transaction. On an error nothing of it is known to be durable.
+fn transact(connection: &Connection, batch: &mut [Box<dyn Operation>]) -> rusqlite::Result<()> {
+    execute(connection, "BEGIN IMMEDIATE")?;
+    for operation in batch {
+        perform(connection, operation.as_mut())?;
+    }
+    execute(connection, "COMMIT")
+}
+
+fn perform(connection: &Connection, operation: &mut dyn Operation) -> rusqlite::Result<()> {
+    execute(connection, "SAVEPOINT operation")?;
+    let error = match catch_unwind(AssertUnwindSafe(|| operation.perform(connection))) {
+        Ok(Ok(())) => return execute(connection, "RELEASE operation"),
+        // What concerns the disk, or took the whole transaction back, concerns everybody.
+        Ok(Err(Fault::Sql(error))) if connection.is_autocommit() || !Fault::is_isolated(&error) => return Err(error),
+        Ok(Err(fault)) => fault.into(),
+        Err(_) => StoreError::Unavailable("writing this failed unexpectedly, see the log".to_owned()),
+    };
+    operation.refuse(error);
+    execute(connection, "ROLLBACK TO operation")?;
+    execute(connection, "RELEASE operation")
+}
+
+fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
+}
+
+/// Copies a log that has grown into the database, so that it can begin again.
+fn shorten_log(connection: &Connection) -> rusqlite::Result<()> {
+    let (pages, _) = connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::NOOP)?;
+    if pages < LOG_PAGES {
+        return Ok(());
+    }
+    let (pages, copied) = connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::PASSIVE)?;
+    if copied == pages || pages < LONG_LOG_PAGES {
+        return Ok(());
+    }
+    match file::empty_log(connection) {
+        // A reader is slow; there is a next time.
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => Ok(()),
+        other => other,
+    }
+}
