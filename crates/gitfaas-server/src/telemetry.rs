@@ -93,7 +93,7 @@ impl Metrics {
         }
         let mut text = String::new();
         // Writing to a string cannot fail.
-        drop(encode(&mut text, &self.registry()));
+        let _: std::fmt::Result = encode(&mut text, &self.registry());
         text
     }
 

@@ -86,7 +86,7 @@ mod tests {
                 text: Bytes::from_static(text.as_bytes()),
             })
             .collect();
-        let pieces: Vec<_> = titled(iter(chunks).boxed()).map(|piece| piece.unwrap_or_default()).collect().await;
+        let pieces: Vec<_> = titled(iter(chunks).boxed()).map(Result::unwrap_or_default).collect().await;
         String::from_utf8(pieces.concat()).expect("text")
     }
 

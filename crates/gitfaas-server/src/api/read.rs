@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
+use gitfaas_core::catalog::Catalog;
 use gitfaas_core::id::{RequestId, RunId};
 use gitfaas_core::run::Run;
 use tokio::time::Instant;
@@ -23,7 +24,7 @@ const PAGE: (usize, usize) = (50, 500);
 
 pub(super) async fn topics(State(app): State<App>) -> Json<List<TopicView>> {
     let catalog = app.engine.catalog();
-    let topics = catalog.iter().flat_map(|catalog| catalog.topics());
+    let topics = catalog.iter().flat_map(Catalog::topics);
     let items = topics.map(|topic| view::topic(topic, &app.engine.settings().policy)).collect();
     Json(List { items, next: None })
 }

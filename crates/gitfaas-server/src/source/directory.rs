@@ -5,6 +5,7 @@
 //! changed.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
@@ -125,8 +126,11 @@ impl Snapshot for DirectorySnapshot {
             }
         }
         let digest = hash.finalize();
-        let short: String = digest[..10].iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("dir@sha256:{short}")
+        // Sixteen of the 32 bytes: enough to tell states of one directory apart, and short enough to read.
+        digest[..16].iter().fold("dir@sha256:".to_owned(), |mut revision, byte| {
+            let _: std::fmt::Result = write!(revision, "{byte:02x}");
+            revision
+        })
     }
 }
 

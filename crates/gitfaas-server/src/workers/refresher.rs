@@ -21,18 +21,15 @@ pub(super) async fn run(engine: Arc<Engine>, source: Arc<dyn Source>, reports: R
             // Nobody looks any more: that is no reason to stop.
             drop(reports.send(refreshed));
         }
-        match failed {
-            Some(error) => {
-                failures += 1;
-                tokio::select! {
-                    () = changed => {}
-                    () = super::wait_after(failures, "refresher", &error) => {}
-                }
+        if let Some(error) = failed {
+            failures += 1;
+            tokio::select! {
+                () = changed => {}
+                () = super::wait_after(failures, "refresher", &error) => {}
             }
-            None => {
-                failures = 0;
-                changed.await;
-            }
+        } else {
+            failures = 0;
+            changed.await;
         }
     }
 }
