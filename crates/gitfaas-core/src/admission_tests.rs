@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -203,6 +204,7 @@ fn a_namespace_must_be_allowed_and_the_own_one_always_is() {
     let policy = only(&["team-a", "team-b"]);
     assert!(admit(&policy, manifest(&in_namespace("team-b"))).is_ok());
     assert!(admit(&policy, manifest(&in_namespace(""))).is_ok());
+    assert!(admit(&policy, manifest(&in_namespace("Team-B"))).is_err());
     assert!(admit(&only(&[]), manifest(&object("v1", "ConfigMap"))).is_ok());
     assert!(admit(&Policy::default(), manifest(&in_namespace("kube-system"))).is_ok());
     assert_eq!(
@@ -251,5 +253,56 @@ fn recorded_manifests_are_filled_and_admitted_all_or_none() {
     assert_eq!(names[1].namespace.as_deref(), Some("aGVsbG8="));
     for refused in [recorded("Secret", None), recorded("Pod", Some(Hole::Try))] {
         assert!(admit_all(&[recorded("ConfigMap", None), refused], &fillings, &policy).is_err());
+    }
+}
+
+/// Members that make an object or spoil it, as JSON text.
+fn member() -> impl Strategy<Value = String> {
+    let key = prop::sample::select(vec![
+        "apiVersion",
+        "kind",
+        "Kind",
+        "KIND",
+        "k\\u0069nd",
+        "kind ",
+        "metadata",
+        "items",
+        "spec",
+    ]);
+    let value = prop::sample::select(vec![
+        r#""v1""#,
+        r#""ConfigMap""#,
+        r#""Role""#,
+        r#""rOLE""#,
+        r#"" Role""#,
+        r#""Rol\u0065""#,
+        r#""List""#,
+        r#"{"name": "reader"}"#,
+        r#"[{"kind": "Role"}]"#,
+        "null",
+    ]);
+    (key, value).prop_map(|(key, value)| format!("\"{key}\": {value}"))
+}
+
+proptest! {
+    #[test]
+    fn what_is_admitted_is_not_banned_to_whoever_reads_it(mut members in prop::collection::vec(member(), 0..4), place in 0_usize..4) {
+        let right = [r#""apiVersion": "v1""#, r#""kind": "ConfigMap""#, r#""metadata": {"name": "reader"}"#];
+        members.splice(place.min(members.len())..place.min(members.len()), right.map(str::to_owned));
+        let json = format!("{{{}}}", members.join(", "));
+        let recorded = Manifest { json: json.clone(), ..manifest(&object("v1", "ConfigMap")) };
+        if admit(&Policy::default(), recorded).is_ok() {
+            let read: serde_json::Map<String, Value> = serde_json::from_str(&json).expect("JSON");
+            let kinds = read.iter().filter(|(key, _)| key.eq_ignore_ascii_case("kind")).map(|(_, kind)| kind);
+            prop_assert_eq!(kinds.collect::<Vec<_>>(), ["ConfigMap"], "{}", json);
+            let is_kind = |member: &&String| ["\"kind\":", "\"k\\u0069nd\":"].iter().any(|key| member.starts_with(key));
+            prop_assert_eq!(members.iter().filter(is_kind).count(), 1, "{}", json);
+        }
+    }
+
+    #[test]
+    fn no_text_makes_it_panic(json in "[\\[\\]{}:,\"\\\\ a-z0-9]{0,60}") {
+        let recorded = Manifest { json, ..manifest(&object("v1", "ConfigMap")) };
+        prop_assert!(admit(&Policy::default(), recorded).is_err());
     }
 }

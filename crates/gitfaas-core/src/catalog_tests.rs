@@ -1,5 +1,7 @@
 use std::cell::RefCell;
 
+use proptest::prelude::*;
+
 use super::config::Config;
 use super::*;
 use crate::problem::Position;
@@ -152,6 +154,17 @@ fn a_mistake_that_several_topics_share_is_told_once() {
 }
 
 #[test]
+fn a_flood_of_mistakes_in_one_topic_is_counted_instead_of_kept() {
+    let paths: Vec<String> = (0..60).map(|number| format!("{number}.yaml")).collect();
+    let config = serde_json::json!({"topics": [{"name": "flood", "configs": paths}]}).to_string();
+    let catalog = compile("one", &config, &[], None);
+    let stale = topic(&catalog, "flood").stale.as_ref().expect("stale");
+    let last = stale.problems.last().expect("problems").to_string();
+    assert_eq!(stale.problems.len(), 51);
+    assert!(last.ends_with(": 10 more problems of the topic `flood` are not shown"), "{last}");
+}
+
+#[test]
 fn a_topic_that_left_the_config_file_is_gone() {
     let config = r#"{"topics": [{"name": "other", "configs": ["other.yaml"]}]}"#;
     let after = compile("two", config, &[("other.yaml", AUDIT)], Some(&good("one")));
@@ -280,4 +293,24 @@ fn a_source_that_is_not_understood_any_more_says_what_is_wrong_beside_what_was()
     assert!(topic(&catalog, "collect").version.is_none());
     assert_eq!(lost[0].file, "collect.yaml");
     assert!(catalog.problems().contains(&&before) && catalog.problems().contains(&&lost[0]));
+}
+
+proptest! {
+    #[test]
+    fn nothing_in_one_topic_s_files_touches_another(source in prop::collection::vec(any::<u8>(), 0..200), tail in ".{0,80}") {
+        let before = good("one");
+        let mut hostile = COLLECT.as_bytes().to_vec();
+        hostile.extend(tail.bytes());
+        for source in [source, hostile] {
+            let mut files = files(&[("audit/log.yaml", AUDIT), ("other.yaml", COLLECT)]);
+            files.0.insert("collect.yaml".parse().expect("a path"), Ok(source.into()));
+            let config = Config::parse("topics.json", CONFIG.as_bytes()).expect("a right config file");
+            let after = Catalog::compile("two".to_owned(), "topics.json", &config, &files, Some(&before));
+            prop_assert_eq!(served(&after, "other"), ("two", vec![COLLECT.as_bytes()]));
+            prop_assert_eq!(served(&after, "audit"), ("two", vec![AUDIT.as_bytes()]));
+            let collect = topic(&after, "collect");
+            let revision = if collect.stale.is_some() { "one" } else { "two" };
+            prop_assert_eq!(served(&after, "collect").0, revision);
+        }
+    }
 }

@@ -15,8 +15,12 @@ use uuid::Uuid;
 use crate::id::{InvalidId, RequestId, RunId, Try};
 
 /// The secret of one ledger. Never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct LedgerKey([u8; 32]);
+#[derive(Clone)]
+pub struct LedgerKey {
+    bytes: [u8; 32],
+    // Keyed once: half of the work of an HMAC over something short is taking in the key.
+    keyed: Hmac<Sha256>,
+}
 
 impl fmt::Debug for LedgerKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,20 +30,20 @@ impl fmt::Debug for LedgerKey {
 
 impl LedgerKey {
     /// Wraps 32 random bytes.
-    pub const fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+    pub fn new(bytes: [u8; 32]) -> Self {
+        // HMAC fills a short key with zeros up to its block; doing it here makes the length part of the type.
+        let mut block = [0; 64];
+        block[..32].copy_from_slice(&bytes);
+        Self { bytes, keyed: <Hmac<Sha256> as KeyInit>::new(&block.into()) }
     }
 
     /// The bytes, for the store that keeps them.
     pub const fn expose(&self) -> &[u8; 32] {
-        &self.0
+        &self.bytes
     }
 
     fn derive(&self, purpose: &str, run: RunId, number: u32) -> [u8; 32] {
-        // HMAC fills a short key with zeros up to its block; doing it here makes the length part of the type.
-        let mut block = [0; 64];
-        block[..32].copy_from_slice(&self.0);
-        let mut mac = <Hmac<Sha256> as KeyInit>::new(&block.into());
+        let mut mac = self.keyed.clone();
         mac.update(purpose.as_bytes());
         mac.update(&[0]);
         mac.update(run.as_str().as_bytes());

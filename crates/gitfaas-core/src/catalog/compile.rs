@@ -8,6 +8,9 @@ use super::{Catalog, Files, Function, Stale, Topic, TopicVersion};
 use crate::problem::{Position, Problem};
 use crate::topic::FunctionName;
 
+/// The most problems that a topic keeps; what follows is only counted. Many topics may share many mistakes.
+const MOST_PROBLEMS: usize = 50;
+
 /// What came of a file.
 enum Outcome {
     Compiled(Arc<Function>),
@@ -66,7 +69,16 @@ impl<'a> Compiler<'a> {
                 Err(wrong) => problems.extend(wrong),
             }
         }
-        if problems.is_empty() { Ok(functions) } else { Err(problems) }
+        if problems.is_empty() {
+            return Ok(functions);
+        }
+        let untold = problems.len().saturating_sub(MOST_PROBLEMS);
+        problems.truncate(MOST_PROBLEMS);
+        if untold > 0 {
+            let message = format!("{untold} more problems of the topic `{}` are not shown", topic.name);
+            problems.push(Problem::at(self.config_file, topic.position, message));
+        }
+        Err(problems)
     }
 
     fn function(&mut self, path: &'a FunctionName, position: Position) -> Result<Arc<Function>, Vec<Problem>> {
