@@ -22,6 +22,14 @@ pub struct LedgerKey {
     keyed: Hmac<Sha256>,
 }
 
+impl PartialEq for LedgerKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes.ct_eq(&other.bytes).into()
+    }
+}
+
+impl Eq for LedgerKey {}
+
 impl fmt::Debug for LedgerKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("LedgerKey(…)")
