@@ -21,11 +21,14 @@ mod tree;
 pub use placeholder::RESERVED;
 pub use render::{RenderCode, RenderError};
 
+use std::collections::HashSet;
+
 use filled::Filled;
 use object::Object;
 use placeholder::Placeholders;
 use render::Refusal;
 use report::Report;
+use text::Text;
 use tree::{Reader, Tree};
 
 use crate::id::{RequestId, RunId};
@@ -102,11 +105,14 @@ impl Template {
     /// follows it.
     pub fn compile(path: &FunctionName, source: &[u8]) -> Result<Self, Vec<Problem>> {
         let file = path.as_str();
-        let problems = |errors: Vec<YamlError>| -> Vec<Problem> {
-            errors.into_iter().map(|error| error.into_problem(file)).collect()
-        };
-        let (trees, parameters) = read(source).map_err(problems)?;
         let mut report = Report::of(file);
+        let (trees, parameters) = match read(source) {
+            Ok(read) => read,
+            Err(errors) => {
+                report.problems = errors.into_iter().map(|error| error.into_problem(file)).collect();
+                return Err(report.into_problems());
+            }
+        };
         let mut flat = Vec::new();
         for tree in trees {
             list::flatten(tree, &mut report, &mut flat);
@@ -116,10 +122,11 @@ impl Template {
         }
         let compile = |(index, tree)| Object::compile(tree, index, path, &mut report);
         let objects: Vec<Object> = flat.into_iter().enumerate().filter_map(compile).collect();
+        if let Err(twice) = all_differ(&objects, |text| text.written(str::to_owned)) {
+            report.problems.push(twice.into_error(file).problem);
+        }
         if !report.problems.is_empty() {
-            report.problems.sort_by_key(|one| one.position);
-            report.problems.dedup();
-            return Err(report.problems);
+            return Err(report.into_problems());
         }
         Ok(Self {
             path: path.clone(),
@@ -165,7 +172,12 @@ impl Template {
         let refuse = |refusal: Refusal| refusal.into_error(self.path.as_str());
         let parameters = self.parameter_values(values.params).map_err(refuse)?;
         let filled = Filled::new(values, parameters);
-        self.objects.iter().map(|object| object.render(&filled)).collect::<Result<_, _>>().map_err(refuse)
+        let render = |object: &Object| object.render(&filled);
+        let manifests = self.objects.iter().map(render).collect::<Result<_, _>>().map_err(refuse)?;
+        if self.objects.len() > 1 {
+            all_differ(&self.objects, |text| filled.text(text)).map_err(refuse)?;
+        }
+        Ok(manifests)
     }
 
     fn parameter_values<'v>(&self, params: &'v Params) -> Result<Vec<&'v str>, Refusal> {
@@ -187,11 +199,22 @@ impl Template {
     }
 }
 
+/// Two objects that are one would be made once, and nobody would notice the other.
+fn all_differ(objects: &[Object], spell: impl Fn(&Text) -> String + Copy) -> Result<(), Refusal> {
+    let mut seen = HashSet::with_capacity(objects.len());
+    match objects.iter().find(|object| !seen.insert(object.identity(spell))) {
+        None => Ok(()),
+        Some(object) => Err(object.is_twice()),
+    }
+}
+
 fn read(source: &[u8]) -> Result<(Vec<Tree>, Vec<Parameter>), Vec<YamlError>> {
     let text = yaml::text(source).map_err(|error| vec![error])?;
     let (marked, placeholders) = Placeholders::extract(text).map_err(|error| vec![error])?;
     let documents = yaml::read(&marked).map_err(|mut errors| {
         for error in &mut errors {
+            error.message = placeholders.written(&error.message);
+            error.help = error.help.take().map(|help| placeholders.written(&help));
             if error.help.is_none() && placeholders.near(error.position).is_some() {
                 error.help = Some("a placeholder can only be a key, a value, or a part of one".to_owned());
             }

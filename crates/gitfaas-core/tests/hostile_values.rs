@@ -233,25 +233,25 @@ fn typed(value: &str) -> Value {
 }
 
 fn expected(values: &[String]) -> (Value, Value) {
-    let [a, b, c, d, e, f, g, h] = values else { unreachable!("eight values") };
+    let value = |name: &str| values[NAMES.iter().position(|known| *known == name).expect("a name")].as_str();
     let spec = json!({
-        "plain": typed(a),
-        "mixed": format!("before {b} after"),
-        "over": format!("{c} two lines"),
-        "single": a,
-        "quote": format!("it's {b}"),
-        "double": c,
-        "escaped": format!("\t\"{d}\"\n"),
-        "folded": format!("one {e} {a}\ntwo\n"),
-        "literal": format!("{b}\n  {f}: x"),
-        "flow": [typed(g), h, format!("x{a}"), [typed(b)], {"deep": typed(c)}],
-        "map": {"k": typed(d), (format!("k-{e}")): typed(f)},
-        "keys": {(g.as_str()): 1},
-        "quoted keys": {(h.as_str()): typed(a)},
-        "mixed keys": {(format!("it-{b}'s")): {"c": typed(d)}},
+        "plain": typed(value("a")),
+        "mixed": format!("before {} after", value("b")),
+        "over": format!("{} two lines", value("c")),
+        "single": value("a"),
+        "quote": format!("it's {}", value("b")),
+        "double": value("c"),
+        "escaped": format!("\t\"{}\"\n", value("d")),
+        "folded": format!("one {} {}\ntwo\n", value("e"), value("a")),
+        "literal": format!("{}\n  {}: x", value("b"), value("f")),
+        "flow": [typed(value("g")), value("h"), format!("x{}", value("a")), [typed(value("b"))], {"deep": typed(value("c"))}],
+        "map": {"k": typed(value("d")), (format!("k-{}", value("e"))): typed(value("f"))},
+        "keys": {(value("g")): 1},
+        "quoted keys": {(value("h")): typed(value("a"))},
+        "mixed keys": {(format!("it-{}'s", value("b"))): {"c": typed(value("d"))}},
         "text": "{{a}} {{ .b }} {{ c.d }}",
     });
-    (spec, json!({"plain": e, (format!("{f}.txt")): g}))
+    (spec, json!({"plain": value("e"), (format!("{}.txt", value("f"))): value("g")}))
 }
 
 #[test]
@@ -343,9 +343,9 @@ proptest! {
     fn any_yaml_is_a_template_or_problems_with_places(
         lines in vec((0_usize..4, vec(value(), 1..4)), 0..12),
     ) {
-        let source: String =
-            lines.iter().map(|(indent, words)| format!("{}{}\n", "  ".repeat(*indent), words.join(": "))).collect();
-        let source = format!("apiVersion: v1\nkind: Job\nmetadata:\n  name: x\nspec:\n{source}");
+        let lines: Vec<String> =
+            lines.iter().map(|(indent, words)| format!("{}{}", "  ".repeat(*indent), words.join(": "))).collect();
+        let source = format!("apiVersion: v1\nkind: Job\nmetadata:\n  name: x\nspec:\n{}\n", lines.join("\n"));
         if let Err(problems) = Template::compile(&"a.yaml".parse().expect("a path"), source.as_bytes()) {
             let lines = u32::try_from(source.split(['\n', '\r']).count()).expect("few lines");
             for problem in problems {

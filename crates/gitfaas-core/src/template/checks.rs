@@ -1,8 +1,10 @@
 //! What can only be checked once values are known: keys that become equal, and strings that the kernel refuses.
 
+use std::collections::HashSet;
+
 use super::decorate::PREFIX;
 use super::filled::Filled;
-use super::name::unfilled;
+use super::name::{self, unfilled};
 use super::places::{Path, matches};
 use super::render::{Refusal, RenderCode};
 use super::report::Report;
@@ -13,11 +15,15 @@ use crate::problem::Position;
 /// Longest string that Linux hands to a program, its final zero included: `MAX_ARG_STRLEN`.
 pub(super) const MAX_STRING: usize = 128 << 10;
 
+/// Where the labels of objects and of their pods are; custom kinds may have labels of another sort elsewhere.
+const LABELS: [&str; 2] = ["metadata labels *", "spec template metadata labels *"];
+
 /// The checks of one object.
 #[derive(Debug, Default)]
 pub(super) struct Checks {
     keys: Vec<Keys>,
     strings: Vec<LongString>,
+    labels: Vec<(Position, Text)>,
 }
 
 /// The keys of a mapping in which a placeholder is part of one.
@@ -56,7 +62,9 @@ impl Checks {
             Value::Mapping(entries) => {
                 if entries.iter().any(|entry| entry.key.fixed().is_none()) {
                     let texts = entries.iter().map(|entry| (entry.position, entry.key.clone())).collect();
-                    self.keys.push(Keys { texts, guarded: matches(path, "** metadata labels|annotations") });
+                    let keys = Keys { texts, guarded: matches(path, "** metadata labels|annotations") };
+                    keys.report_twice(report);
+                    self.keys.push(keys);
                 }
                 if matches(path, "** containers|initContainers|ephemeralContainers [] env []") {
                     self.variable(tree, report);
@@ -69,6 +77,9 @@ impl Checks {
                 if matches(path, "** containers|initContainers|ephemeralContainers [] command|args []") =>
             {
                 self.string(LongString { position: tree.position, variable: None, text: text.clone() }, report);
+            }
+            Value::Text(text) if LABELS.iter().any(|labels| matches(path, labels)) => {
+                self.label(tree.position, text, report);
             }
             Value::Text(text) if matches(path, "** containers|initContainers|ephemeralContainers [] image") => {
                 if let Some(word) = unfilled(text) {
@@ -90,6 +101,16 @@ impl Checks {
         }
     }
 
+    /// Keeps what can become no label.
+    fn label(&mut self, position: Position, text: &Text, report: &mut Report) {
+        if let Err(why) = name::LABEL_VALUE.check_text(text) {
+            let message = format!("`{}` cannot be the value of a label: {why}", text.written(str::to_owned));
+            report.problem(position, message, "write it as an annotation instead");
+        } else if text.fixed().is_none() {
+            self.labels.push((position, text.clone()));
+        }
+    }
+
     /// Keeps what can become too long.
     fn string(&mut self, string: LongString, report: &mut Report) {
         match string.fixed_length() {
@@ -105,6 +126,12 @@ impl Checks {
     /// Whether the values are allowed.
     pub(super) fn check(&self, filled: &Filled<'_>) -> Result<(), Refusal> {
         self.strings.iter().try_for_each(|string| string.check(filled))?;
+        for (position, text) in &self.labels {
+            name::LABEL_VALUE.check(&filled.text(text)).map_err(|why| {
+                let message = format!("`{}` cannot be the value of a label: {why}", filled.shown(text));
+                Refusal::of(text, *position, message).help("give another value")
+            })?;
+        }
         self.keys.iter().try_for_each(|keys| keys.check(filled))
     }
 }
@@ -135,6 +162,17 @@ impl LongString {
 }
 
 impl Keys {
+    /// Keys that are written alike are equal whatever is filled in.
+    fn report_twice(&self, report: &mut Report) {
+        let mut seen = HashSet::new();
+        for (position, key) in &self.texts {
+            let written = key.written(str::to_owned);
+            if !seen.insert(written.clone()) {
+                report.problem(*position, format!("the key `{written}` is given twice"), "remove one of them");
+            }
+        }
+    }
+
     fn check(&self, filled: &Filled<'_>) -> Result<(), Refusal> {
         let mut keys: Vec<(String, &(Position, Text))> =
             self.texts.iter().map(|key| (filled.text(&key.1), key)).collect();

@@ -22,10 +22,14 @@ enum Form {
     LetterLabel,
     /// Whatever a URL path can hold.
     PathSegment,
+    /// The value of a label: letters, digits, `-`, `_` and `.`, or nothing.
+    LabelValue,
 }
 
 /// The rule for namespaces, as names and as the place of others.
 pub(super) const NAMESPACE: Rule = Rule { form: Form::Label, max: 63, because: "" };
+/// The rule for what labels hold.
+pub(super) const LABEL_VALUE: Rule = Rule { form: Form::LabelValue, max: 63, because: "" };
 
 impl Rule {
     /// The rule for the names of `kind`.
@@ -45,7 +49,7 @@ impl Rule {
     /// What is wrong with `name`; it says nothing when all is well.
     pub(super) fn check(self, name: &str) -> Result<(), String> {
         if name.is_empty() {
-            return Err("it is empty".to_owned());
+            return if self.form == Form::LabelValue { Ok(()) } else { Err("it is empty".to_owned()) };
         }
         self.check_length(name.chars().count())?;
         self.check_characters(name)
@@ -61,6 +65,7 @@ impl Rule {
     fn allows(self, character: char) -> bool {
         match self.form {
             Form::PathSegment => !matches!(character, '/' | '%') && !character.is_control(),
+            Form::LabelValue => character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.'),
             Form::Subdomain if character == '.' => true,
             _ => character == '-' || character.is_ascii_lowercase() || character.is_ascii_digit(),
         }
@@ -76,7 +81,8 @@ impl Rule {
             _ => {}
         }
         let end = |end: Option<char>| end.is_some_and(|end| end.is_ascii_alphanumeric());
-        if let Some(part) = name.split('.').find(|part| !end(part.chars().next()) || !end(part.chars().next_back())) {
+        let mut parts = name.split(|character| character == '.' && self.form != Form::LabelValue);
+        if let Some(part) = parts.find(|part| !end(part.chars().next()) || !end(part.chars().next_back())) {
             return Err(format!("`{part}` does not begin and end with a letter or digit"));
         }
         if self.form == Form::LetterLabel && name.starts_with(|first: char| first.is_ascii_digit()) {
@@ -89,6 +95,7 @@ impl Rule {
         match self.form {
             Form::PathSegment => "everything but `/` and `%` is",
             Form::Subdomain => "lower-case letters, digits, `-` and `.` are",
+            Form::LabelValue => "letters, digits, `-`, `_` and `.` are",
             Form::Label | Form::LetterLabel => "lower-case letters, digits and `-` are",
         }
     }
@@ -107,14 +114,28 @@ impl Rule {
         }
     }
 
-    /// How the author could write `text` instead.
-    pub(super) fn suggestion(self, text: &Text) -> String {
+    /// How the author could write `text` instead; `None` where no other letters help.
+    pub(super) fn suggestion(self, text: &Text, is_prefix: bool) -> Option<String> {
         let allowed = |character: char| match character.to_ascii_lowercase() {
             lower if self.allows(lower) => lower,
             _ => '-',
         };
-        let suggestion = text.written(|fixed| fixed.chars().map(allowed).collect());
-        suggestion.trim_matches(['-', '.']).to_owned()
+        let ends = ['-', '.'];
+        let mut pieces = text.0.clone();
+        for piece in &mut pieces {
+            if let Piece::Text(text) = piece {
+                *text = text.chars().map(allowed).collect();
+            }
+        }
+        if let Some(Piece::Text(first)) = pieces.first_mut() {
+            *first = first.trim_start_matches(ends).to_owned();
+        }
+        if let Some(Piece::Text(last)) = pieces.last_mut().filter(|_| !is_prefix) {
+            *last = last.trim_end_matches(ends).to_owned();
+        }
+        let suggested = Text(pieces);
+        let whole = if is_prefix { Text([suggested.0.clone(), Text::from("a").0].concat()) } else { suggested.clone() };
+        (self.check_text(&whole).is_ok() && suggested != *text).then(|| suggested.written(str::to_owned))
     }
 }
 

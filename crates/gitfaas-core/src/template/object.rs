@@ -59,6 +59,7 @@ impl Object {
         if let Some((api_version, kind)) = fixed {
             check_name(&name, Rule::of(api_version, kind), kind, report);
         }
+        let name = name.placed;
         let namespace = namespace(&tree, report);
         let unique = name.text.has(Reserved::is_unique);
         decorate::object(&mut tree, function, unique, report);
@@ -96,6 +97,21 @@ impl Object {
             name,
             as_job,
         })
+    }
+
+    /// What two objects of one cluster cannot share: group, kind, namespace and name, as `spell` spells them.
+    pub(super) fn identity(&self, spell: impl Fn(&Text) -> String) -> [String; 4] {
+        let api_version = spell(&self.api_version.text);
+        let group = api_version.split_once('/').map_or("", |(group, _)| group).to_owned();
+        let namespace = self.namespace.as_ref().map(|namespace| spell(&namespace.text)).unwrap_or_default();
+        [group, spell(&self.kind.text), namespace, spell(&self.name.text)]
+    }
+
+    /// Says that another object has the same identity.
+    pub(super) fn is_twice(&self) -> Refusal {
+        let (kind, name) = (self.kind.text.written(str::to_owned), self.name.text.written(str::to_owned));
+        Refusal::of(&self.name.text, self.name.position, format!("the {kind} `{name}` is in this file twice"))
+            .help("give each a name of its own")
     }
 
     /// The object for one message.
@@ -230,8 +246,16 @@ fn kind_rule(kind: &str) -> Result<(), String> {
     Err(format!("`{shown}` is no kind (at most 63 letters and digits, such as `Job`)"))
 }
 
+/// The name of an object, and how its author wrote it.
+struct Name {
+    placed: Placed,
+    /// The `name` or `generateName` as it was given.
+    given: Text,
+    generated: bool,
+}
+
 /// The name, made of `generateName` where there is none; the key `generateName` is taken away.
-fn name(tree: &mut Tree, index: usize, max: usize, report: &mut Report) -> Option<Placed> {
+fn name(tree: &mut Tree, index: usize, max: usize, report: &mut Report) -> Option<Name> {
     let position = tree.position;
     let Some(Tree { value: Value::Mapping(entries), .. }) = tree.get_mut("metadata") else { return None };
     let given = |key: &str| entries.iter().position(|entry| entry.key.is(key) && !entry.value.is_null());
@@ -241,18 +265,16 @@ fn name(tree: &mut Tree, index: usize, max: usize, report: &mut Report) -> Optio
         return None;
     };
     // What is no string has been reported with all other strings.
-    let value = &mut entries[place].value;
-    let Value::Text(text) = &mut value.value else { return None };
-    if named.is_none() {
-        *text = generated_name(text, index, max);
-        entries.retain(|entry| !entry.key.is("name"));
-        if let Some(entry) = entries.iter_mut().find(|entry| entry.key.is("generateName")) {
-            entry.key = "name".into();
-        }
-    }
-    entries.retain(|entry| !entry.key.is("generateName"));
-    let entry = entries.iter().find(|entry| entry.key.is("name"))?;
-    Some(Placed { position: entry.value.position, text: entry.value.text()?.clone() })
+    let mut entry = entries.remove(place);
+    let given = entry.value.text()?.clone();
+    let generated = named.is_none();
+    let text = if generated { generated_name(&given, index, max) } else { given.clone() };
+    entry.key = "name".into();
+    entry.value.value = Value::Text(text.clone());
+    let placed = Placed { position: entry.value.position, text };
+    entries.retain(|entry| !entry.key.is("name") && !entry.key.is("generateName"));
+    entries.insert(0, entry);
+    Some(Name { placed, given, generated })
 }
 
 /// A name for each try of each run and each object of the template.
@@ -274,19 +296,15 @@ fn generated_name(prefix: &Text, index: usize, max: usize) -> Text {
     Text(pieces)
 }
 
-fn check_name(name: &Placed, rule: Rule, kind: &str, report: &mut Report) {
-    let written = name.text.written(str::to_owned);
-    if let Some(word) = unfilled(&name.text) {
-        let help = format!("replace `{word}` by a name");
-        report.problem(name.position, format!("`{word}` is still to be filled in"), help);
-    } else if let Err(why) = rule.check_text(&name.text) {
-        let suggestion = rule.suggestion(&name.text);
-        let help = if suggestion == written || rule.check(&suggestion.replace(['{', '}'], "").to_lowercase()).is_err() {
-            format!("give the {kind} another name")
-        } else {
-            format!("write `{suggestion}`")
-        };
-        report.problem(name.position, format!("`{written}` cannot be the name of a {kind}: {why}"), help);
+fn check_name(name: &Name, rule: Rule, kind: &str, report: &mut Report) {
+    let (position, written) = (name.placed.position, name.given.written(str::to_owned));
+    if let Some(word) = unfilled(&name.given) {
+        report.problem(position, format!("`{word}` is still to be filled in"), format!("replace `{word}` by a name"));
+    } else if let Err(why) = rule.check_text(&name.placed.text) {
+        let suggestion = rule.suggestion(&name.given, name.generated);
+        let help = suggestion.map_or_else(|| format!("give the {kind} another name"), |name| format!("write `{name}`"));
+        let what = if name.generated { "begin" } else { "be" };
+        report.problem(position, format!("`{written}` cannot {what} the name of a {kind}: {why}"), help);
     }
 }
 

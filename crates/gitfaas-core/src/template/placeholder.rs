@@ -121,6 +121,16 @@ impl Placeholders {
         Some(parts)
     }
 
+    /// `text` for people, with each mark as its author wrote it.
+    pub(super) fn written(&self, text: &str) -> String {
+        let part = |part| match part {
+            Part::Text(text) => text.to_owned(),
+            Part::Placeholder(Placeholder { meaning: Meaning::Literal(text), .. }) => format!("\\{text}"),
+            Part::Placeholder(Placeholder { meaning: Meaning::Name(name), .. }) => format!("{{{{{name}}}}}"),
+        };
+        self.parts(text).map_or_else(|| "{{…}}".to_owned(), |parts| parts.into_iter().map(part).collect())
+    }
+
     /// The placeholder that stands at or next to a place.
     pub(super) fn near(&self, at: Position) -> Option<&Placeholder> {
         self.0.iter().find(|placeholder| {

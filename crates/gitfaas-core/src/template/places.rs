@@ -110,9 +110,9 @@ fn string(tree: &mut Tree, report: &mut Report) {
         Value::Bare(index, name) => {
             tree.value = Value::Text(Text(vec![Piece::Symbol(Symbol::Parameter(*index, name.clone()))]));
         }
-        Value::Json(json) if json != "null" => {
+        Value::Json(_) if !tree.is_null() => {
             let message = format!("Kubernetes wants a string here, and this is {}", tree.what());
-            report.problem(tree.position, message, format!("write \"{json}\", or what is meant, in quotes"));
+            report.problem(tree.position, message, "write it in quotes");
         }
         Value::Sequence(_) | Value::Mapping(_) => {
             let message = format!("Kubernetes wants a string here, and this is {}", tree.what());

@@ -1,35 +1,41 @@
+mod limits;
+mod lists;
+mod marks;
+mod names;
+mod placeholders;
+mod types;
+
 use serde_json::json;
 
 use super::*;
 use crate::id::Try;
 use crate::key::LedgerKey;
 
-pub(super) const FUNCTION: &str = "audit/log.yaml";
-const BASE_URL: &str = "https://gitfaas.example:5001/";
+const FUNCTION: &str = "audit/log.yaml";
 
-pub(super) fn compile(source: &str) -> Template {
+fn compile(source: &str) -> Template {
     Template::compile(&FUNCTION.parse().expect("a path"), source.as_bytes()).expect("a valid template")
 }
 
 /// `line:column: message (help)` of every problem.
-pub(super) fn problems(source: &str) -> Vec<String> {
+fn problems(source: &str) -> Vec<String> {
     let problems = Template::compile(&FUNCTION.parse().expect("a path"), source.as_bytes()).expect_err("an error");
     problems.iter().map(|problem| problem.to_string().replacen("audit/log.yaml:", "", 1)).collect()
 }
 
-pub(super) fn request() -> RequestId {
+fn request() -> RequestId {
     "0199d3b4-58c1-7a52-9d3e-1f2a3b4c5d6e".parse().expect("a uuid")
 }
 
-pub(super) fn run() -> RunId {
+fn run() -> RunId {
     RunId::derive(request(), &FUNCTION.parse().expect("a path"))
 }
 
-pub(super) fn fillings(try_no: u32) -> Fillings<'static> {
+fn fillings(try_no: u32) -> Fillings<'static> {
     Fillings::new(&LedgerKey::new([3; 32]), run(), Try(try_no), "aGVsbG8=")
 }
 
-pub(super) fn with<T>(params: &[(&str, &str)], work: impl FnOnce(&Values<'_>) -> T) -> T {
+fn with<T>(params: &[(&str, &str)], work: impl FnOnce(&Values<'_>) -> T) -> T {
     let params: Params = params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let topic = "météo".parse().expect("a topic");
     work(&Values {
@@ -38,14 +44,14 @@ pub(super) fn with<T>(params: &[(&str, &str)], work: impl FnOnce(&Values<'_>) ->
         topic: &topic,
         revision: "main@sha1:132f4e7",
         namespace: "functions",
-        base_url: BASE_URL,
+        base_url: "https://gitfaas.example:5001/",
         traceparent: None,
         params: &params,
         fillings: &fillings(1),
     })
 }
 
-pub(super) fn render(template: &Template, params: &[(&str, &str)]) -> Result<Vec<serde_json::Value>, RenderError> {
+fn render(template: &Template, params: &[(&str, &str)]) -> Result<Vec<serde_json::Value>, RenderError> {
     let manifests = with(params, |values| template.render(values))?;
     let json = |manifest: &RecordedManifest| serde_json::from_str(&manifest.fill(&fillings(1)).json).expect("JSON");
     Ok(manifests.iter().map(json).collect())
