@@ -1,0 +1,118 @@
+//! A record that nobody wrote like this: it alone is not served.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gitfaas_core::run::Phase;
+
+use super::{Folder, is_whole, some_accepted};
+use crate::store::contract::{Ground as _, at, moved, request_ids, settled};
+use crate::store::{Accept, RequestQuery, Store, StoreError};
+
+/// Three requests, of which the first is tampered with.
+async fn damaged(sql: &str) -> (Folder, Arc<dyn Store>, Vec<Accept>) {
+    let ground = Folder::fresh().await;
+    let store = ground.open().await;
+    let accepts = some_accepted(&*store, 3).await;
+    store.close().await;
+    drop(store);
+    let first = *accepts[0].request.id.as_bytes();
+    let changed = ground.tamper().execute(sql, [first]).expect("changed");
+    assert_eq!(changed, 1, "{sql}");
+    let store = ground.open().await;
+    (ground, store, accepts)
+}
+
+fn is_damaged<T: std::fmt::Debug>(answer: &Result<T, StoreError>) {
+    assert!(matches!(answer, Err(StoreError::Damaged(_))), "{answer:?}");
+}
+
+fn all() -> RequestQuery {
+    RequestQuery { limit: 100, ..RequestQuery::default() }
+}
+
+#[tokio::test]
+async fn a_damaged_run_is_not_served_and_blocks_no_other() {
+    for record in ["{", "{}", "null", "", "\u{1}"] {
+        let sql = format!("UPDATE run SET record = '{record}' WHERE substr(id, 1, 16) = ?1 AND ordinal = 0");
+        let (_ground, store, accepts) = damaged(&sql).await;
+        let (bad, good) = (&accepts[0].runs[0].0, &accepts[0].runs[1].0);
+        is_damaged(&store.run(bad.id).await);
+        is_damaged(&store.runs(bad.request()).await);
+        is_damaged(&store.settle(bad, &moved(bad, Phase::Running, 9)).await);
+        assert_eq!(store.run(good.id).await, Ok(Some(good.clone())));
+        assert_eq!(store.due(at(100), 100).await.map(|due| due.len()), Ok(5));
+        assert_eq!(store.runs_in(&[Phase::Queued], None, 5).await.map(|runs| runs.len()), Ok(5));
+        for accept in &accepts[1..] {
+            is_whole(&*store, accept).await;
+        }
+        settled(&*store, good, Phase::Running, 9).await;
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_run_is_not_what_is_due_next() {
+    let (_ground, store, accepts) =
+        damaged("UPDATE run SET record = '[' WHERE substr(id, 1, 16) = ?1 AND ordinal = 0").await;
+    settled(&*store, &accepts[0].runs[1].0, Phase::Running, 9).await;
+    assert_eq!(store.next_due().await, Ok(Some(at(1))));
+}
+
+#[tokio::test]
+async fn a_run_that_says_it_is_another_is_damaged() {
+    let swap = "UPDATE run SET record = (SELECT record FROM run AS other WHERE other.ordinal = 1 AND \
+                substr(other.id, 1, 16) = ?1) WHERE substr(id, 1, 16) = ?1 AND ordinal = 0";
+    let (_ground, store, accepts) = damaged(swap).await;
+    is_damaged(&store.run(accepts[0].runs[0].0.id).await);
+}
+
+#[tokio::test]
+async fn a_run_listed_in_a_phase_it_is_not_in_is_damaged() {
+    let listed = "UPDATE run SET phase = 'failed' WHERE substr(id, 1, 16) = ?1 AND ordinal = 0";
+    let (_ground, store, accepts) = damaged(listed).await;
+    is_damaged(&store.run(accepts[0].runs[0].0.id).await);
+    assert_eq!(store.runs_in(&[Phase::Failed], None, 10).await, Ok(Vec::new()));
+}
+
+#[tokio::test]
+async fn a_damaged_request_is_left_out_of_lists() {
+    let (_ground, store, accepts) = damaged("UPDATE request SET record = '{\"id\":7}' WHERE id = ?1").await;
+    is_damaged(&store.request(accepts[0].request.id).await);
+    is_damaged(&store.message(accepts[0].request.id).await);
+    let there = [accepts[2].request.id, accepts[1].request.id];
+    assert_eq!(request_ids(&store.requests(&all()).await.expect("listed")), there);
+    let queued = RequestQuery { phase: Some(Phase::Queued), ..all() };
+    assert_eq!(request_ids(&store.requests(&queued).await.expect("listed")), there);
+    let topic = RequestQuery { topic: Some(accepts[0].request.topic.clone()), ..all() };
+    assert_eq!(request_ids(&store.requests(&topic).await.expect("listed")), there);
+}
+
+#[tokio::test]
+async fn a_payload_of_another_length_is_damaged() {
+    let cut = "UPDATE payload SET body = substr(body, 2) WHERE seq = (SELECT payload FROM request WHERE id = ?1)";
+    let (_ground, store, accepts) = damaged(cut).await;
+    is_damaged(&store.message(accepts[0].request.id).await);
+    assert_eq!(store.request(accepts[0].request.id).await, Ok(Some(accepts[0].request.clone())));
+    let gone = "DELETE FROM payload WHERE seq = (SELECT payload FROM request WHERE id = ?1)";
+    let (_ground, store, accepts) = damaged(gone).await;
+    is_damaged(&store.message(accepts[0].request.id).await);
+}
+
+#[tokio::test]
+async fn damaged_manifests_are_not_served() {
+    let cut = "UPDATE manifests SET record = '[{]' WHERE seq = \
+               (SELECT manifests FROM run WHERE substr(id, 1, 16) = ?1 AND ordinal = 1)";
+    let (_ground, store, accepts) = damaged(cut).await;
+    is_damaged(&store.manifests(accepts[0].runs[1].0.id).await);
+    let (run, manifests) = &accepts[0].runs[0];
+    assert_eq!(store.manifests(run.id).await, Ok(manifests.clone()));
+}
+
+#[tokio::test]
+async fn a_source_that_is_not_what_its_name_says_is_damaged() {
+    let ground = Folder::fresh().await;
+    let store = ground.open().await;
+    let name = "0".repeat(64);
+    store.save_catalog("live".to_owned(), vec![(name, Bytes::from_static(b"x"))]).await.expect("saved");
+    is_damaged(&store.load_catalog().await);
+}
