@@ -1,0 +1,97 @@
+//! Arguments that are more than text: how each is read.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gitfaas_core::id::{RequestId, RunId};
+
+use super::RunOrRequest;
+
+/// Where a message comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Data {
+    /// What stands on stdin.
+    Stdin,
+    /// A file.
+    File(PathBuf),
+    /// The argument itself.
+    Text(String),
+}
+
+/// `-` and `@-` are stdin, `@FILE` a file, and anything else is the message.
+#[expect(clippy::unnecessary_wraps, reason = "clap wants a function that may fail")]
+pub(super) fn data(given: &str) -> Result<Data, String> {
+    Ok(match given.strip_prefix('@') {
+        Some("-") => Data::Stdin,
+        Some(path) => Data::File(path.into()),
+        None if given == "-" => Data::Stdin,
+        None => Data::Text(given.to_owned()),
+    })
+}
+
+/// `NAME=VALUE`; the value may be empty and may contain `=`.
+pub(super) fn param(given: &str) -> Result<(String, String), String> {
+    match given.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it as name=value".to_owned()),
+    }
+}
+
+/// Seconds as a plain number, or `90s`, `5m`, `1h30m`.
+pub(super) fn duration(given: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = given.parse::<u32>() {
+        return Ok(Duration::from_secs(seconds.into()));
+    }
+    let wrong = || "write it as seconds, or as 90s, 5m, 1h30m".to_owned();
+    let span: jiff::SignedDuration = given.parse().map_err(|_| wrong())?;
+    span.try_into().map_err(|_| wrong())
+}
+
+/// The 32 characters of a run id, or the UUID of a request.
+pub(super) fn run_or_request(given: &str) -> Result<RunOrRequest, String> {
+    if let Ok(request) = given.parse::<RequestId>() {
+        return Ok(RunOrRequest::Request(request));
+    }
+    given.parse::<RunId>().map(RunOrRequest::Run).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_is_stdin_a_file_or_itself() {
+        assert_eq!(data("-"), Ok(Data::Stdin));
+        assert_eq!(data("@-"), Ok(Data::Stdin));
+        assert_eq!(data("@a/b.json"), Ok(Data::File("a/b.json".into())));
+        assert_eq!(data("-5"), Ok(Data::Text("-5".to_owned())));
+        assert_eq!(data(""), Ok(Data::Text(String::new())));
+    }
+
+    #[test]
+    fn a_param_is_cut_at_its_first_equals_sign() {
+        assert_eq!(param("query=a=b"), Ok(("query".to_owned(), "a=b".to_owned())));
+        assert_eq!(param("empty="), Ok(("empty".to_owned(), String::new())));
+        assert!(param("replicas").is_err());
+        assert!(param("=3").is_err());
+    }
+
+    #[test]
+    fn times_are_seconds_or_spelled() {
+        assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_mins(90)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        for wrong in ["", "soon", "-5s", "5 parsecs", "99999999999"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn logs_are_asked_for_by_run_or_by_request() {
+        let request = "0199d3b4-58c1-7a52-9d3e-1f2a3b4c5d6e";
+        assert_eq!(run_or_request(&format!("r-{request}")), Ok(RunOrRequest::Request(request.parse().expect("an id"))));
+        let run = "06cndr9c5zeqvjqpd8vig5sjfj123456";
+        assert_eq!(run_or_request(run).ok(), run.parse().ok().map(RunOrRequest::Run));
+        assert!(run_or_request("../../etc").is_err());
+    }
+}

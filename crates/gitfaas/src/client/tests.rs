@@ -1,0 +1,1 @@
+//! The client against servers that misbehave in ways that gitfaas itself never does.

@@ -1,0 +1,187 @@
+//! Waiting for what a request becomes: until its runs have ended, or, with their logs, until nothing of what they
+//! published runs any more.
+//!
+//! A server that is restarted meanwhile is asked again: what it accepted goes on.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gitfaas_core::id::{RequestId, RunId};
+use gitfaas_core::run::Phase;
+use gitfaas_server::api::wire::{RunView, TreeView};
+use gitfaas_server::clock::{Clock as _, SystemClock};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::client::{Client, Error};
+use crate::output::live::{self, Live};
+use crate::output::{escape, style};
+
+/// How long one question waits at the server; the next one follows at once.
+const LONG_POLL: Duration = Duration::from_secs(30);
+/// How often a tree is looked at.
+const LOOK: Duration = Duration::from_millis(300);
+/// How long a server may be away while we wait: long enough for a restart.
+const AWAY: Duration = Duration::from_secs(30);
+/// How long after its run's end a log may still be on its way.
+const LAST_LINES: Duration = Duration::from_secs(10);
+/// How many logs are read at once.
+const STREAMS: usize = 32;
+
+/// When waiting ends at the latest.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// After this time; never, if there is none.
+    pub(super) fn after(timeout: Option<Duration>) -> Self {
+        Self(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
+    }
+
+    fn left(self) -> Duration {
+        self.0.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// Asks until there is an answer, through a restart of the server.
+pub(super) async fn patiently<T>(mut ask: impl AsyncFnMut() -> Result<T, Error>) -> Result<T, Error> {
+    let give_up = Instant::now() + AWAY;
+    let mut pause = Duration::from_millis(100);
+    loop {
+        match ask().await {
+            Err(error) if error.is_passing() && Instant::now() < give_up => {}
+            ended => return ended,
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(2));
+    }
+}
+
+/// Returns when each run of the request has ended (true), or when the time is up (false).
+pub(super) async fn until_ended(client: &Client, request: RequestId, deadline: Deadline) -> Result<bool, Error> {
+    let ended = async {
+        loop {
+            let view = patiently(|| client.request_view(request, LONG_POLL)).await?.value;
+            if view.runs.iter().all(|run| run.phase.is_final()) {
+                return Ok(());
+            }
+        }
+    };
+    match tokio::time::timeout(deadline.left(), ended).await {
+        Ok(result) => result.map(|()| true),
+        Err(_) => Ok(false),
+    }
+}
+
+/// Says what happens and what is logged, until nothing runs any more (true) or the time is up (false).
+pub(super) async fn follow(
+    client: &Client,
+    request: RequestId,
+    deadline: Deadline,
+    width: usize,
+    say: &impl Fn(&str) -> anyhow::Result<()>,
+) -> anyhow::Result<bool> {
+    match tokio::time::timeout(deadline.left(), Follow::new(client, width).run(request, say)).await {
+        Ok(result) => result.map(|()| true),
+        Err(_) => Ok(false),
+    }
+}
+
+/// The logs that are being read, and what has been said.
+struct Follow<'a> {
+    client: &'a Client,
+    live: Live,
+    begun: HashSet<RunId>,
+    readers: JoinSet<()>,
+    streams: Arc<Semaphore>,
+    sender: mpsc::Sender<String>,
+    lines: mpsc::Receiver<String>,
+}
+
+impl<'a> Follow<'a> {
+    fn new(client: &'a Client, width: usize) -> Self {
+        let (sender, lines) = mpsc::channel(256);
+        Self {
+            client,
+            live: Live::new(width),
+            begun: HashSet::new(),
+            readers: JoinSet::new(),
+            streams: Arc::new(Semaphore::new(STREAMS)),
+            sender,
+            lines,
+        }
+    }
+
+    async fn run(mut self, request: RequestId, say: &impl Fn(&str) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        let mut quiet = false;
+        loop {
+            let tree = patiently(|| self.client.tree(request)).await?.value;
+            for line in self.live.lines(&tree, SystemClock.now()) {
+                say(&line)?;
+            }
+            self.read_logs(&tree);
+            // A tree is not read in one moment: it is over when it is still quiet at the second look.
+            if quiet && live::is_quiet(&tree) {
+                return self.finish(say).await;
+            }
+            quiet = live::is_quiet(&tree);
+            self.print_for(LOOK, say).await?;
+        }
+    }
+
+    fn read_logs(&mut self, tree: &TreeView) {
+        for run in live::runs(tree) {
+            let has_begun = run.phase == Phase::Running || run.started_at.is_some();
+            if has_begun && self.begun.insert(run.id) {
+                let reader = read_log(self.client.clone(), run.clone(), self.sender.clone(), self.streams.clone());
+                self.readers.spawn(reader);
+            }
+        }
+    }
+
+    async fn print_for(&mut self, time: Duration, say: &impl Fn(&str) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        let end = Instant::now() + time;
+        while let Ok(Some(line)) = tokio::time::timeout_at(end, self.lines.recv()).await {
+            say(&line)?;
+        }
+        Ok(())
+    }
+
+    /// Prints what the readers still bring.
+    async fn finish(self, say: &impl Fn(&str) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        let Self { sender, mut lines, readers, .. } = self;
+        drop(sender);
+        let end = Instant::now() + LAST_LINES;
+        while let Ok(Some(line)) = tokio::time::timeout_at(end, lines.recv()).await {
+            say(&line)?;
+        }
+        drop(readers);
+        Ok(())
+    }
+}
+
+/// Sends each line of a run's log, with the run's name before it.
+async fn read_log(client: Client, run: RunView, sender: mpsc::Sender<String>, streams: Arc<Semaphore>) {
+    let Ok(_permit) = streams.acquire().await else { return };
+    let name = style::paint(style::FAINT, &format!("{} |", live::name(&run)));
+    let mut lines = match client.logs(run.id, true).await {
+        Ok(lines) => lines,
+        Err(error) => {
+            let _ = sender.send(format!("{name} (no logs: {})", escape::line(&error.to_string()))).await;
+            return;
+        }
+    };
+    loop {
+        let line = match lines.next().await {
+            Ok(Some(line)) => escape::line(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n'])),
+            Ok(None) => return,
+            Err(error) => format!("({})", escape::line(&error.to_string())),
+        };
+        // The receiver is gone when nobody follows any more.
+        if sender.send(format!("{name} {line}")).await.is_err() {
+            return;
+        }
+    }
+}
