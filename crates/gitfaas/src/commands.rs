@@ -2,10 +2,13 @@
 
 mod demo;
 mod dev;
+mod functions;
 mod get;
+mod lint;
 mod list;
 mod logs;
 mod publish;
+mod render;
 mod response;
 mod serve;
 mod topics;
@@ -32,7 +35,9 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
             Command::Response(arguments) => response::run(arguments, out).await,
             Command::Logs(arguments) => logs::run(arguments, out).await,
             Command::Topics(arguments) => topics::run(arguments, out).await,
-            Command::Supervise { .. } | Command::Lint(_) | Command::Render(_) => anyhow::bail!("not connected yet"),
+            Command::Lint(arguments) => lint::run(arguments, out).await,
+            Command::Render(arguments) => render::run(arguments, out).await,
+            Command::Supervise { .. } => anyhow::bail!("not connected yet"),
         }
     })
 }

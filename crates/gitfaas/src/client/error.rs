@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::ErrorKind;
 
-use gitfaas_server::api::wire::ProblemView;
+use gitfaas_server::api::wire::{FailureView, ProblemView};
 use reqwest::StatusCode;
 use reqwest::header::HeaderValue;
 
@@ -107,10 +107,12 @@ impl fmt::Display for Error {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.problem {
+            // The detail of several failures is all of them on one line.
+            Some(problem) if problem.failures.is_empty() => write!(f, "the server said no: {}", problem.detail)?,
             Some(problem) => {
-                write!(f, "the server said no: {}", problem.detail)?;
+                f.write_str("the server said no:")?;
                 for failure in &problem.failures {
-                    write!(f, "\n  {}", failure.problem)?;
+                    write!(f, "\n  {}", sentence(failure))?;
                 }
             }
             None => write!(f, "the server, or a proxy before it, said {}", self.status)?,
@@ -119,6 +121,14 @@ impl fmt::Display for Refusal {
             Some(advice) => write!(f, "\n{advice}"),
             None => Ok(()),
         }
+    }
+}
+
+fn sentence(failure: &FailureView) -> String {
+    match (&failure.problem, &failure.function) {
+        (Some(problem), _) => problem.to_string(),
+        (None, Some(function)) => format!("{function}: {}", failure.message),
+        (None, None) => failure.message.clone(),
     }
 }
 

@@ -1,0 +1,104 @@
+//! The functions of a directory, read and compiled as a server would: what `lint` and `render` look at.
+
+use std::collections::HashMap;
+
+use anyhow::Context as _;
+use gitfaas_core::admission::{Namespaces, Policy};
+use gitfaas_core::catalog::Catalog;
+use gitfaas_core::problem::Problem;
+use gitfaas_core::topic::FunctionName;
+use gitfaas_server::engine::read_source;
+use gitfaas_server::source::{Snapshot, Source};
+
+use crate::cli::PolicyArgs;
+use crate::exit::Usage;
+use crate::output::problem::{self, Severity};
+
+/// No file that a problem can be about is larger: it would not have been read.
+const MAX_FILE: u64 = 4 << 20;
+
+/// One state of a source, compiled.
+pub(super) struct Functions {
+    /// What is right of it; empty when the config file is wrong.
+    pub(super) catalog: Catalog,
+    /// What is wrong with the config file.
+    pub(super) config_problems: Vec<Problem>,
+    snapshot: Box<dyn Snapshot>,
+}
+
+impl Functions {
+    /// Reads and compiles what `source` holds now.
+    ///
+    /// # Errors
+    /// When the source cannot be read at all.
+    pub(super) async fn read(source: &dyn Source) -> anyhow::Result<Self> {
+        let snapshot = source.snapshot().await?;
+        let (catalog, config_problems) = match read_source(&*snapshot, source.config_path()).await {
+            Err(problems) => (Catalog::default(), problems),
+            Ok((config, files)) => {
+                let revision = snapshot.revision(&files);
+                let files = files.into_iter().collect();
+                (Catalog::compile(revision, source.config_path(), &config, &files, None), Vec::new())
+            }
+        };
+        Ok(Self { catalog, config_problems, snapshot })
+    }
+
+    /// Draws problems in the files they are about, an empty line after each.
+    pub(super) async fn draw(&self, problems: &[&Problem], severity: Severity, width: usize) -> String {
+        let mut sources: HashMap<&str, Option<String>> = HashMap::new();
+        let mut drawn = String::new();
+        for problem in problems {
+            let file = problem.file.as_str();
+            if !sources.contains_key(file) {
+                sources.insert(file, self.text(file).await);
+            }
+            drawn += &problem::draw(problem, severity, sources[file].as_deref(), width);
+            drawn += "\n\n";
+        }
+        drawn
+    }
+
+    async fn text(&self, file: &str) -> Option<String> {
+        let path: FunctionName = file.parse().ok()?;
+        let bytes = self.snapshot.read(&path, MAX_FILE).await.ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+/// The policy that the arguments describe: the default one unless they name banned kinds.
+pub(super) fn policy(arguments: &PolicyArgs) -> anyhow::Result<Policy> {
+    let Some(banned) = &arguments.banned_kinds else { return Ok(Policy::default()) };
+    let words = banned.join(" ").replace(',', " ");
+    Policy::new(&words, Namespaces::Any).map_err(|error| Usage(error.to_string())).context("--banned-kinds")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gitfaas_core::template::Template;
+
+    fn refused(banned: Option<&[&str]>, kind: &str) -> bool {
+        let banned_kinds = banned.map(|kinds| kinds.iter().map(ToString::to_string).collect());
+        let policy = policy(&PolicyArgs { config_path: String::new(), banned_kinds }).expect("a policy");
+        let yaml = format!("apiVersion: v1\nkind: {kind}\nmetadata:\n  name: x\n");
+        let template = Template::compile(&"x.yaml".parse().expect("a path"), yaml.as_bytes()).expect("a template");
+        policy.check(&template.headers()[0]).is_some()
+    }
+
+    #[test]
+    fn banned_kinds_replace_the_list_however_they_are_parted() {
+        assert!(refused(None, "Role"));
+        assert!(!refused(None, "Secret"));
+        assert!(refused(Some(&["Pod,Secret", "ConfigMap Service"]), "Secret"));
+        assert!(refused(Some(&["Pod,Secret", "ConfigMap Service"]), "Service"));
+        assert!(!refused(Some(&["Pod"]), "Role"));
+        assert!(!refused(Some(&[""]), "Role"));
+    }
+
+    #[test]
+    fn a_kind_that_cannot_be_is_a_usage_error() {
+        let arguments = PolicyArgs { config_path: String::new(), banned_kinds: Some(vec!["kind: Role".to_owned()]) };
+        assert!(policy(&arguments).expect_err("it is none").is::<Usage>());
+    }
+}

@@ -1,0 +1,189 @@
+//! `gitfaas lint`: what is wrong with the functions of a directory, as a server would find it.
+
+use std::collections::BTreeSet;
+
+use gitfaas_core::admission::Policy;
+use gitfaas_core::problem::Problem;
+use gitfaas_core::template::Template;
+use gitfaas_server::source::Source;
+use gitfaas_server::source::directory::DirectorySource;
+use serde::Serialize;
+
+use super::functions::{self, Functions};
+use crate::cli::{self, Format};
+use crate::exit::Outcome;
+use crate::output::problem::Severity;
+use crate::output::{self, Out};
+
+/// Runs the command.
+pub(crate) async fn run(arguments: cli::Lint, out: Out) -> anyhow::Result<Outcome> {
+    let policy = functions::policy(&arguments.policy)?;
+    let source = DirectorySource::new(&arguments.dir, &arguments.policy.config_path)?;
+    let report = Report::of(&source, &policy).await?;
+    match arguments.output.format {
+        Format::Json => output::server_json(&report.json()?)?,
+        Format::Table => output::line(&report.draw(out.width()).await)?,
+    }
+    Ok(if report.errors.is_empty() { Outcome::Done } else { Outcome::Failed })
+}
+
+/// What was found.
+struct Report {
+    functions: Functions,
+    errors: Vec<Problem>,
+    warnings: Vec<Problem>,
+}
+
+impl Report {
+    async fn of(source: &dyn Source, policy: &Policy) -> anyhow::Result<Self> {
+        let functions = Functions::read(source).await?;
+        let mut errors = functions.config_problems.clone();
+        errors.extend(functions.catalog.problems().into_iter().cloned());
+        errors.extend(refused(&functions, policy));
+        let warnings = functions.catalog.warnings().into_iter().cloned().collect();
+        Ok(Self { functions, errors, warnings })
+    }
+
+    async fn draw(&self, width: usize) -> String {
+        let errors: Vec<&Problem> = self.errors.iter().collect();
+        let warnings: Vec<&Problem> = self.warnings.iter().collect();
+        let mut text = self.functions.draw(&warnings, Severity::Warning, width).await;
+        text += &self.functions.draw(&errors, Severity::Error, width).await;
+        text + &self.summary()
+    }
+
+    fn summary(&self) -> String {
+        let catalog = &self.functions.catalog;
+        let found = format!("{}, {}", count(self.errors.len(), "error"), count(self.warnings.len(), "warning"));
+        if catalog.topics().len() == 0 {
+            return found;
+        }
+        format!("{found} in {}", count(catalog.topics().len(), "topic"))
+    }
+
+    fn json(&self) -> serde_json::Result<String> {
+        let errors = self.errors.iter().map(|problem| Finding { severity: "error", problem });
+        let warnings = self.warnings.iter().map(|problem| Finding { severity: "warning", problem });
+        serde_json::to_string(&errors.chain(warnings).collect::<Vec<_>>())
+    }
+}
+
+/// A problem as programs read it.
+#[derive(Serialize)]
+struct Finding<'a> {
+    severity: &'static str,
+    #[serde(flatten)]
+    problem: &'a Problem,
+}
+
+/// What the policy refuses whatever the message is; each object once, however many topics it listens to.
+fn refused(functions: &Functions, policy: &Policy) -> BTreeSet<Problem> {
+    let versions = functions.catalog.topics().filter_map(|topic| topic.version.as_ref());
+    let listening = versions.flat_map(|version| &version.functions);
+    let templates = listening.map(|function| function.template());
+    templates.flat_map(|template| refused_objects(template, policy)).collect()
+}
+
+fn refused_objects(template: &Template, policy: &Policy) -> impl Iterator<Item = Problem> {
+    template.headers().iter().filter_map(|header| {
+        let refusal = policy.check(header)?;
+        Some(Problem::at(template.path().as_str(), header.position, refusal.message).help(refusal.help))
+    })
+}
+
+fn count(number: usize, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        _ => format!("{number} {what}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JOB: &str = "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: fine-{{RANDOM}}\nspec:\n  template:\n    spec:\n      restartPolicy: Never\n      containers:\n        - name: main\n          image: busybox\n";
+
+    fn directory(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().expect("a folder");
+        for (path, text) in files {
+            std::fs::write(dir.path().join(path), text).expect("a file");
+        }
+        dir
+    }
+
+    async fn report(dir: &tempfile::TempDir) -> Report {
+        let source = DirectorySource::new(dir.path(), "config.json").expect("a source");
+        Report::of(&source, &Policy::default()).await.expect("it can be read")
+    }
+
+    async fn drawn(dir: &tempfile::TempDir) -> String {
+        anstream::adapter::strip_str(&report(dir).await.draw(100).await).to_string()
+    }
+
+    #[tokio::test]
+    async fn functions_that_are_right_are_counted() {
+        let dir = directory(&[
+            ("config.json", r#"{"topics": [{"name": "a", "configs": ["fine.yaml"]}]}"#),
+            ("fine.yaml", JOB),
+        ]);
+        assert_eq!(drawn(&dir).await, "0 errors, 0 warnings in 1 topic");
+    }
+
+    #[tokio::test]
+    async fn every_mistake_is_drawn_in_its_file() {
+        let dir = directory(&[
+            (
+                "config.json",
+                "{\"topics\": [\n  {\"name\": \"a\", \"configs\": [\"fine.yaml\", \"gone.yaml\"]},\n  {\"name\": \"b\", \"configs\": [\"role.yaml\"]}\n]}\n",
+            ),
+            ("fine.yaml", JOB),
+            (
+                "role.yaml",
+                "apiVersion: rbac.authorization.k8s.io/v1\nkind: \"Role\"\nmetadata:\n  name: r-{{RANDOM}}\n",
+            ),
+        ]);
+        insta::assert_snapshot!(drawn(&dir).await, @r#"
+        error: `gone.yaml` does not exist
+         --> config.json:2:42
+          |
+        2 |   {"name": "a", "configs": ["fine.yaml", "gone.yaml"]},
+          |                                          ^^^^^^^^^^^
+
+        error: the kind `Role` is banned on this server
+         --> role.yaml:1:1
+          |
+        1 | apiVersion: rbac.authorization.k8s.io/v1
+          | ^^^^^^^^^^
+          |
+          = help: take it out of the template, or off the list of banned kinds: `--banned-kinds` of the server, `app.apply.bannedKubeRessources` of the chart
+
+        2 errors, 0 warnings in 2 topics
+        "#);
+    }
+
+    #[tokio::test]
+    async fn a_config_file_that_is_wrong_is_drawn() {
+        let dir = directory(&[("config.json", "{\"topics\": [{\"name\": \"a\", \"confgs\": [\"fine.yaml\"]}]}\n")]);
+        insta::assert_snapshot!(drawn(&dir).await, @r#"
+        error: a topic has no key `confgs`
+         --> config.json:1:27
+          |
+        1 | {"topics": [{"name": "a", "confgs": ["fine.yaml"]}]}
+          |                           ^^^^^^^^
+          |
+          = help: did you mean `configs`?
+
+        1 error, 0 warnings
+        "#);
+    }
+
+    #[tokio::test]
+    async fn programs_get_a_list_of_findings() {
+        let dir = directory(&[]);
+        let report = report(&dir).await;
+        insta::assert_snapshot!(report.json().expect("it is JSON"), @r#"
+        [{"severity":"error","file":"config.json","message":"the config file does not exist"}]
+        "#);
+    }
+}
