@@ -7,8 +7,10 @@
 mod checks;
 mod decorate;
 mod filled;
+mod head;
 mod list;
 mod name;
+mod naming;
 mod object;
 mod placeholder;
 mod places;

@@ -66,22 +66,20 @@ impl Checks {
                     keys.report_twice(report);
                     self.keys.push(keys);
                 }
-                if matches(path, "** containers|initContainers|ephemeralContainers [] env []") {
+                if matches(path, "** containers [] env []") {
                     self.variable(tree, report);
                 }
                 for entry in entries {
                     self.collect(&entry.value, Some(&Path::key(path, &entry.key)), report);
                 }
             }
-            Value::Text(text)
-                if matches(path, "** containers|initContainers|ephemeralContainers [] command|args []") =>
-            {
+            Value::Text(text) if matches(path, "** containers [] command|args []") => {
                 self.string(LongString { position: tree.position, variable: None, text: text.clone() }, report);
             }
             Value::Text(text) if LABELS.iter().any(|labels| matches(path, labels)) => {
                 self.label(tree.position, text, report);
             }
-            Value::Text(text) if matches(path, "** containers|initContainers|ephemeralContainers [] image") => {
+            Value::Text(text) if matches(path, "** containers [] image") => {
                 if let Some(word) = unfilled(text) {
                     let help = format!("replace `{word}` by the name of an image");
                     report.problem(tree.position, format!("`{word}` is still to be filled in"), help);

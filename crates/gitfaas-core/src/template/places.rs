@@ -5,17 +5,18 @@ use super::report::Report;
 use super::text::{Piece, Symbol, Text};
 use super::tree::{Tree, Value};
 
-/// `**` is any way from the top, `*` any key, `[]` any item, `|` one of several; first the kinds it is true for.
+/// First the kinds it is true for, then the place: `**` is any way from the top, `*` any key, `[]` any item, `|` one of
+/// several, and `containers` also those that begin before the others or are added later.
 const STRINGS: &[(&str, &str)] = &[
     ("*", "apiVersion"),
     ("*", "kind"),
     ("*", "metadata name|namespace|generateName"),
     ("*", "** metadata labels|annotations *"),
     ("*", "** matchLabels|nodeSelector *"),
-    ("*", "** containers|initContainers|ephemeralContainers [] name|image|workingDir|imagePullPolicy"),
-    ("*", "** containers|initContainers|ephemeralContainers [] command|args []"),
-    ("*", "** containers|initContainers|ephemeralContainers [] env [] name|value"),
-    ("*", "** containers|initContainers|ephemeralContainers [] volumeMounts [] name|mountPath|subPath"),
+    ("*", "** containers [] name|image|workingDir|imagePullPolicy"),
+    ("*", "** containers [] command|args []"),
+    ("*", "** containers [] env [] name|value"),
+    ("*", "** containers [] volumeMounts [] name|mountPath|subPath"),
     ("Pod|Job|Deployment|StatefulSet|DaemonSet|ReplicaSet|CronJob", "** restartPolicy|serviceAccountName|nodeName"),
     ("ConfigMap", "data|binaryData *"),
     ("Secret", "data|stringData *"),
@@ -23,6 +24,8 @@ const STRINGS: &[(&str, &str)] = &[
     ("Service", "spec selector *"),
     ("PersistentVolumeClaim", "spec storageClassName|volumeName"),
 ];
+
+const CONTAINERS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
 
 /// The way from the top of an object to one of its values.
 #[derive(Clone, Copy)]
@@ -59,6 +62,7 @@ pub(super) fn matches(path: Option<&Path<'_>>, pattern: &str) -> bool {
     let Some(path) = path else { return false };
     let fits = match path.step {
         Step::Item => last == "[]",
+        Step::Key(key) if last == "containers" => CONTAINERS.iter().any(|one| key.is(one)),
         Step::Key(key) => last == "*" || last.split('|').any(|one| key.is(one)),
     };
     fits && match pattern {

@@ -1,6 +1,7 @@
 //! A string of a template: text and what is filled into it.
 
 use super::placeholder::RESERVED;
+use crate::problem::Position;
 
 /// What gitfaas fills itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +50,11 @@ impl Reserved {
     /// Whether a name that holds it belongs to one run alone.
     pub(super) const fn is_unique(self) -> bool {
         matches!(self, Self::Random | Self::RunId | Self::FunctionUid)
+    }
+
+    /// Whether it stays open in what is recorded.
+    pub(super) const fn is_hole(self) -> bool {
+        matches!(self, Self::Random | Self::Message | Self::FunctionUid | Self::RunToken | Self::Try)
     }
 
     /// How many characters it always has; `None` where that depends on the message or the server.
@@ -149,4 +155,11 @@ impl Text {
             _ => None,
         })
     }
+}
+
+/// A text and where it stands.
+#[derive(Debug, Clone)]
+pub(super) struct Placed {
+    pub(super) position: Position,
+    pub(super) text: Text,
 }
