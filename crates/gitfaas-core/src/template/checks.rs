@@ -8,7 +8,7 @@ use super::name::{self, unfilled};
 use super::places::{Path, matches};
 use super::render::{Refusal, RenderCode};
 use super::report::Report;
-use super::text::Text;
+use super::text::{Reserved, Symbol, Text};
 use super::tree::{Tree, Value};
 use crate::problem::Position;
 
@@ -104,7 +104,7 @@ impl Checks {
         if let Err(why) = name::LABEL_VALUE.check_text(text) {
             let message = format!("`{}` cannot be the value of a label: {why}", text.written(str::to_owned));
             report.problem(position, message, "write it as an annotation instead");
-        } else if text.fixed().is_none() {
+        } else if text.symbols().into_iter().any(|symbol| !is_safe(symbol)) {
             self.labels.push((position, text.clone()));
         }
     }
@@ -132,6 +132,11 @@ impl Checks {
         }
         self.keys.iter().try_for_each(|keys| keys.check(filled))
     }
+}
+
+/// Whether what stands for `symbol` always has the same length and only letters, digits and inner hyphens.
+fn is_safe(symbol: &Symbol) -> bool {
+    matches!(symbol, Symbol::Reserved(reserved) if reserved.length().is_some() || *reserved == Reserved::Try)
 }
 
 impl LongString {

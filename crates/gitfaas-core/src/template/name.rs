@@ -104,7 +104,7 @@ impl Rule {
     pub(super) fn check_text(self, text: &Text) -> Result<(), String> {
         let secret = |reserved| matches!(reserved, Reserved::RunToken | Reserved::Message);
         if text.has(secret) {
-            return Err("it cannot hold the message or the run's token: everybody sees names".to_owned());
+            return Err("it cannot hold the message or the run's token, since everybody sees it".to_owned());
         }
         if let Some(name) = text.fixed() {
             self.check(name)

@@ -99,6 +99,7 @@ fn a_name_wins_over_a_generated_one() {
 #[case("{name: a, namespace: '{{x}}'}", "a.b", "`a.b` cannot be a namespace: '.' is not allowed")]
 #[case("{name: a, namespace: '{{x}}'}", "", "`` cannot be a namespace: it is empty")]
 #[case("{name: a, labels: {b: '{{x}}'}}", "a b", "`a b` cannot be the value of a label: ' ' is not allowed")]
+#[case("{name: a, labels: {b: 'x{{x}}'}}", "{{a}}", "is not allowed")]
 #[case("{generateName: '{{x}}'}", "-", "does not begin and end with a letter or digit")]
 fn values_that_make_names_invalid_are_the_caller_s_mistake(
     #[case] metadata: &str,
@@ -176,4 +177,22 @@ fn what_is_recorded_has_holes_instead_of_rights() {
     assert_eq!(object["metadata"]["annotations"]["t"], rights);
     assert_eq!(object["metadata"]["labels"]["gitfaas.io/try"], json!("2"));
     assert_eq!(manifest.fill(&fillings(2)).key.namespace.as_deref(), Some("b"));
+}
+
+#[test]
+fn labels_hold_what_labels_can() {
+    let source =
+        job("{name: a, labels: {a: '', b: A_b.c-1, c: '{{RUN_ID}}', d: '{{RANDOM}}-{{REQUEST_UUID}}', e: '{{x}}'}}");
+    let labels = render(&compile(&source), &[("x", "")]).expect("a job").remove(0)["metadata"]["labels"].take();
+    assert_eq!(labels["b"], "A_b.c-1");
+    assert_eq!(labels["c"], json!(run()));
+    for (value, why) in [
+        ("-a", "`-a` does not begin and end with a letter or digit"),
+        ("{{FUNCTION_UID}}", "it has 77 characters; at most 63 are allowed"),
+        ("{{RUN_TOKEN}}", "it cannot hold the message or the run's token, since everybody sees it"),
+    ] {
+        let problems = problems(&job(&format!("{{name: a, labels: {{a: '{value}'}}}}")));
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].contains(&format!("cannot be the value of a label: {why}")), "{problems:?}");
+    }
 }
