@@ -71,27 +71,34 @@ pub(super) fn matches(path: Option<&Path<'_>>, pattern: &str) -> bool {
     }
 }
 
+/// A pattern of [`STRINGS`] for one object.
+struct Place {
+    pattern: &'static str,
+    /// Whether the object is of a kind that has it; `false` where that shows only when a placeholder is filled.
+    certain: bool,
+}
+
 /// Makes every placeholder at a place for strings a string, and reports what can be none there.
 ///
 /// `kind` is `None` where a placeholder decides it: then the places of all kinds count.
 pub(super) fn strings(tree: &mut Tree, kind: Option<&str>, report: &mut Report) {
-    let patterns: Vec<&str> = STRINGS
-        .iter()
-        .filter(|(kinds, _)| *kinds == "*" || kind.is_none_or(|kind| kinds.split('|').any(|one| one == kind)))
-        .map(|(_, pattern)| *pattern)
-        .collect();
-    walk(tree, None, &patterns, report);
+    let place = |(kinds, pattern): &(&str, &'static str)| {
+        let certain = *kinds == "*" || kind.is_some_and(|kind| kinds.split('|').any(|one| one == kind));
+        (certain || kind.is_none()).then_some(Place { pattern, certain })
+    };
+    let places: Vec<Place> = STRINGS.iter().filter_map(place).collect();
+    walk(tree, None, &places, report);
 }
 
-fn walk(tree: &mut Tree, path: Option<&Path<'_>>, patterns: &[&str], report: &mut Report) {
-    if patterns.iter().any(|pattern| matches(path, pattern)) {
-        string(tree, report);
+fn walk(tree: &mut Tree, path: Option<&Path<'_>>, places: &[Place], report: &mut Report) {
+    if let Some(place) = places.iter().find(|place| matches(path, place.pattern)) {
+        string(tree, place.certain, report);
     }
     match &mut tree.value {
         Value::Sequence(items) => {
             let path = Path::item(path);
             for item in items {
-                walk(item, Some(&path), patterns, report);
+                walk(item, Some(&path), places, report);
             }
         }
         Value::Mapping(entries) => {
@@ -102,18 +109,19 @@ fn walk(tree: &mut Tree, path: Option<&Path<'_>>, patterns: &[&str], report: &mu
                     report.problem(entry.position, message, format!("choose a key without `{PREFIX}`"));
                 }
                 let path = Path::key(path, &entry.key);
-                walk(&mut entry.value, Some(&path), patterns, report);
+                walk(&mut entry.value, Some(&path), places, report);
             }
         }
         _ => {}
     }
 }
 
-fn string(tree: &mut Tree, report: &mut Report) {
+fn string(tree: &mut Tree, certain: bool, report: &mut Report) {
     match &tree.value {
         Value::Bare(index, name) => {
             tree.value = Value::Text(Text(vec![Piece::Symbol(Symbol::Parameter(*index, name.clone()))]));
         }
+        _ if !certain => {}
         Value::Json(_) if !tree.is_null() => {
             let message = format!("Kubernetes wants a string here, and this is {}", tree.what());
             report.problem(tree.position, message, "write it in quotes");

@@ -112,3 +112,18 @@ fn floats_are_written_as_go_writes_them() {
     let json = json.fill(&super::fillings(1));
     assert!(json.contains(r#""spec":{"a":1000,"b":1.5e-7,"c":0,"d":1e21,"e":0.1}"#), "{json}");
 }
+
+#[test]
+fn where_a_parameter_decides_the_kind_values_are_strings_and_the_rest_stays() {
+    let source = "apiVersion: v1\nkind: '{{k}}'\nmetadata: {name: x}\ndata: {a: {{n}}, b: 5, c: {d: {{n}}}}\n";
+    let object = render(&compile(source), &[("k", "Example"), ("n", "7")]).expect("an object").remove(0);
+    assert_eq!(object["data"], json!({"a": "7", "b": 5, "c": {"d": 7}}));
+    assert_eq!(problems(&source.replace("'{{k}}'", "ConfigMap")).len(), 2, "a number and a mapping in a ConfigMap");
+}
+
+#[test]
+fn placeholders_stand_in_json_as_in_yaml() {
+    let source = r#"{"apiVersion":"v1","kind":"Example","metadata":{"name":"x"},"spec":{"a":{{n}},"b":["{{n}}",{{n}}],"c":{"d":{{n}}}}}"#;
+    let spec = render(&compile(source), &[("n", "7")]).expect("an object").remove(0)["spec"].take();
+    assert_eq!(spec, json!({"a": 7, "b": ["7", 7], "c": {"d": 7}}));
+}
