@@ -144,7 +144,7 @@ fn is_job(api_version: &str, kind: &str) -> bool {
     kind == "Job" && api_version.starts_with("batch/")
 }
 
-/// Marks the pods of a Job of one run. Where a placeholder decides the kind, that is a form of its own.
+/// Labels the pods of a Job of one run. Where a placeholder decides the kind, that is a form of its own.
 fn as_job(tree: &mut Tree, fixed: Option<(&str, &str)>, name: &Placed, report: &mut Report) -> Option<Form> {
     let unique = name.text.has(Reserved::is_unique);
     match fixed {

@@ -1,6 +1,6 @@
+mod decorate;
 mod limits;
 mod lists;
-mod marks;
 mod names;
 mod placeholders;
 mod types;

@@ -41,7 +41,7 @@ fn a_fixed_name_gets_no_run_and_its_template_stays_as_it_is() {
 }
 
 #[test]
-fn only_the_pods_of_jobs_are_marked() {
+fn only_the_pods_of_jobs_are_labelled() {
     let source = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: 'a-{{RANDOM}}'}\nspec: {template: {a: 1}}\n";
     let deployment = one(source, &[]);
     assert_eq!(deployment["metadata"]["labels"], run_labels());
