@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::Duration;
 
 use gitfaas_core::id::RequestId;
 
@@ -17,8 +19,11 @@ const TASKS: &str = "GITFAAS_STORE_CHILD_TASKS";
 /// A process that accepts and tells what was acknowledged. Killed when dropped.
 pub(super) struct Child {
     process: std::process::Child,
-    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+    lines: Receiver<String>,
 }
+
+/// How long it may say nothing.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the process says.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,15 +50,23 @@ impl Child {
             .stdout(Stdio::piped())
             .spawn()
             .expect("started");
-        let lines = BufReader::new(process.stdout.take().expect("piped")).lines();
+        let said = BufReader::new(process.stdout.take().expect("piped")).lines();
+        let (say, lines) = mpsc::channel();
+        // Ends with the process, or when nobody listens any more.
+        std::thread::spawn(move || said.map_while(Result::ok).try_for_each(|line| say.send(line)));
         Self { process, lines }
     }
 
     /// The next thing it says; `None` when it has ended.
     pub(super) fn next(&mut self) -> Option<Line> {
         loop {
+            let line = match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => line,
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => panic!("the child has said nothing for {PATIENCE:?}"),
+            };
             // A line that the kill cut short says nothing.
-            match self.lines.next()?.ok()?.split_once(' ') {
+            match line.split_once(' ') {
                 Some(("accepted", rest)) if rest.ends_with('.') => {
                     return Some(Line::Accepted(rest.trim_end_matches('.').parse().expect("an id")));
                 }
@@ -131,7 +144,7 @@ async fn accept_on(store: &dyn Store, task: u64) {
             Err(why) => say(&format!("refused {why}")),
         }
         while store.ready().await.is_err() {
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
 }

@@ -131,6 +131,7 @@ async fn comes_back_after(inject: &str, complaint: &str) {
             Line::Accepted(id) => acknowledged.push(id),
             Line::Refused(why) => break why,
         }
+        assert!(acknowledged.len() < 2_000, "the failing call was never noticed");
     };
     assert!(!acknowledged.is_empty());
     assert!(why.contains("nothing is accepted") && why.contains(complaint), "{why}");
