@@ -155,7 +155,7 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Unavailable`].
     async fn expire(&self, ended_before: Timestamp, limit: usize) -> Result<usize, StoreError>;
 
-    /// How many runs are in each phase, for metrics.
+    /// How many runs are in each phase, for metrics; every phase is there, in the order of [`Phase::ALL`].
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

@@ -23,7 +23,7 @@ pub(super) struct Child {
 }
 
 /// How long it may say nothing.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What the process says.
 #[derive(Debug, PartialEq, Eq)]
