@@ -1,0 +1,130 @@
+//! The local cluster: Jobs as processes of this machine, as durable as a real cluster's.
+//!
+//! A Job is a record in the data folder, made exclusively and durably before anything starts ([`folder`]). Each
+//! attempt of it runs under a small process of its own, the [`supervisor`], which outlives the server and writes down
+//! how the attempt ended. What is to be done next follows from those files alone ([`step`]), so that a server that was
+//! killed at any instant goes on as if it had not been: no attempt is started twice, and none is lost.
+//!
+//! It runs one container of a Job; other kinds are recorded, not run. An image is only a name here: processes see this
+//! machine, in their own folders and environment. They are not confined: a function has the rights of who started the
+//! server.
+
+mod attempt;
+mod disk;
+mod drive;
+mod expand;
+mod feed;
+mod folder;
+mod jobs;
+mod keep;
+mod launch;
+mod log;
+mod logs;
+mod manifest;
+mod names;
+mod open;
+mod processes;
+mod sandbox;
+mod settings;
+mod spec;
+mod step;
+pub mod supervisor;
+mod verdict;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+use gitfaas_core::admission::Admitted;
+use gitfaas_core::manifest::Manifest;
+use gitfaas_core::run::{ObjectKey, Reason};
+
+use self::drive::blocking;
+use self::jobs::{Shared, Stop};
+use self::names::FileName;
+pub use self::settings::{Settings, SupervisorCommand};
+use super::{ApplyError, Cluster, ClusterError, ClusterEvent, LogChunk, LogPart, Owner};
+
+/// This machine as a cluster.
+///
+/// When it is dropped without [`stop`](Cluster::stop), what runs goes on, and the next one adopts it.
+pub struct LocalCluster {
+    shared: Arc<Shared>,
+}
+
+impl Drop for LocalCluster {
+    fn drop(&mut self) {
+        self.shared.stop.send_if_modified(|stop| {
+            let running = *stop == Stop::No;
+            if running {
+                *stop = Stop::Leave;
+            }
+            running
+        });
+    }
+}
+
+#[async_trait]
+impl Cluster for LocalCluster {
+    fn describe(&self) -> String {
+        "this machine".to_owned()
+    }
+
+    async fn apply(&self, owner: Owner, manifest: &Admitted<Manifest>) -> Result<ObjectKey, ApplyError> {
+        if self.shared.stopping() {
+            let reason = Reason::new("Stopping", "the server is stopping");
+            return Err(ApplyError::Passing { reason, retry_after: None });
+        }
+        let (shared, manifest) = (Arc::clone(&self.shared), Manifest::clone(manifest));
+        let key = manifest.key.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            if manifest.key.is_job() {
+                shared.create_job(owner, &manifest)
+            } else {
+                shared.record_object(owner, &manifest).map(|()| None)
+            }
+        });
+        let created = done.await.map_err(|error| ApplyError::Passing {
+            reason: Reason::new("Storage", format!("the object cannot be recorded: {error}")),
+            retry_after: None,
+        })??;
+        if let Some(job) = created {
+            self.shared.enqueue(job);
+        }
+        Ok(key)
+    }
+
+    /// Released Jobs are not told: their runs are settled.
+    fn watch(&self) -> BoxStream<'static, ClusterEvent> {
+        self.shared.feeds.watch(|| self.shared.standing())
+    }
+
+    async fn logs(&self, job: &ObjectKey, tail: u64) -> Result<Vec<LogPart>, ClusterError> {
+        let (shared, job) = (Arc::clone(&self.shared), FileName::of(job));
+        blocking(move || shared.log_parts(&job, tail)).await.map_err(|error| failed("read its logs", &error))
+    }
+
+    async fn follow_logs(&self, job: &ObjectKey) -> Result<BoxStream<'static, LogChunk>, ClusterError> {
+        Ok(Arc::clone(&self.shared).follow(FileName::of(job)))
+    }
+
+    /// The Job's logs and folders go at once, as the ledger has what is to be kept; its name stays taken for its time
+    /// to live, and for a day at least the same try is not started again.
+    async fn release(&self, job: &ObjectKey) -> Result<(), ClusterError> {
+        let (shared, job) = (Arc::clone(&self.shared), job.clone());
+        blocking(move || shared.release(&job)).await.map_err(|error| failed("release it", &error))
+    }
+
+    async fn stop(&self, end_runs: bool, grace: Duration) {
+        self.shared.stop.send_replace(if end_runs { Stop::End(grace) } else { Stop::Leave });
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+        self.shared.feeds.close();
+        self.shared.unlock();
+    }
+}
+
+fn failed(what: &str, error: &std::io::Error) -> ClusterError {
+    ClusterError { message: format!("the local cluster cannot {what}: {error}") }
+}

@@ -1,0 +1,211 @@
+//! The Jobs of a local cluster as they stand now, and the slots they wait for.
+
+use std::collections::{HashMap, VecDeque};
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use gitfaas_core::run::machine::Observation;
+use gitfaas_core::run::{JobState, ObjectKey, Reason};
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+
+use super::feed::Feeds;
+use super::folder::Folder;
+use super::names::FileName;
+use super::sandbox::Sandbox;
+use super::settings::Settings;
+use crate::cluster::{ClusterEvent, Owner};
+
+/// Enough that two Jobs that are applied at once rarely wait for each other.
+const STRIPES: usize = 64;
+
+/// A Job that has not been released.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) file: FileName,
+    pub(super) key: ObjectKey,
+    pub(super) owner: Owner,
+    standing: Mutex<Standing>,
+    /// How often in a row its supervisor did not come to life.
+    pub(super) false_starts: AtomicU32,
+    /// Whether it is to be released as soon as it is over.
+    pub(super) release: AtomicBool,
+}
+
+/// How a Job stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub(super) state: JobState,
+    pub(super) attempts: u32,
+}
+
+impl Job {
+    pub(super) fn new(file: FileName, key: ObjectKey, owner: Owner, standing: Standing) -> Self {
+        let standing = Mutex::new(standing);
+        Self { file, key, owner, standing, false_starts: AtomicU32::new(0), release: AtomicBool::new(false) }
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        lock(&self.standing).clone()
+    }
+
+    fn event(&self, standing: &Standing) -> ClusterEvent {
+        let Standing { state, attempts } = standing.clone();
+        let observation = Observation { try_no: self.owner.try_no, job: self.key.clone(), state, attempts };
+        ClusterEvent::Job { run: self.owner.run, observation }
+    }
+}
+
+/// Whether the cluster is to stop, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// Not at all.
+    No,
+    /// What runs goes on without us.
+    Leave,
+    /// What runs is ended within this grace.
+    End(Duration),
+}
+
+/// What all parts of a local cluster work on.
+pub(super) struct Shared {
+    pub(super) settings: Settings,
+    pub(super) folder: Folder,
+    pub(super) sandbox: Sandbox,
+    pub(super) feeds: Feeds,
+    pub(super) stop: watch::Sender<Stop>,
+    pub(super) tasks: TaskTracker,
+    jobs: Mutex<HashMap<FileName, Arc<Job>>>,
+    queue: Mutex<Queue>,
+    /// One of these is held while the files of a name are made or removed.
+    stripes: [Mutex<()>; STRIPES],
+    hasher: RandomState,
+    lock: Mutex<Option<File>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Arc<Job>>,
+    live: usize,
+}
+
+impl Shared {
+    pub(super) fn new(settings: Settings, folder: Folder, lock: File) -> Self {
+        Self {
+            sandbox: Sandbox::new(settings.bubblewrap.clone()),
+            settings,
+            folder,
+            feeds: Feeds::default(),
+            stop: watch::Sender::new(Stop::No),
+            tasks: TaskTracker::new(),
+            jobs: Mutex::default(),
+            queue: Mutex::default(),
+            stripes: std::array::from_fn(|_| Mutex::new(())),
+            hasher: RandomState::new(),
+            lock: Mutex::new(Some(lock)),
+        }
+    }
+
+    /// Adds a Job, and tells it.
+    pub(super) fn insert(&self, job: &Arc<Job>) {
+        lock(&self.jobs).insert(job.file.clone(), Arc::clone(job));
+        self.feeds.tell(&job.file, &job.event(&lock(&job.standing)));
+    }
+
+    pub(super) fn job(&self, file: &FileName) -> Option<Arc<Job>> {
+        lock(&self.jobs).get(file).cloned()
+    }
+
+    pub(super) fn forget(&self, file: &FileName) {
+        lock(&self.jobs).remove(file);
+    }
+
+    /// Every Job as it stands.
+    pub(super) fn standing(&self) -> Vec<(FileName, ClusterEvent)> {
+        let jobs: Vec<Arc<Job>> = lock(&self.jobs).values().cloned().collect();
+        jobs.into_iter().map(|job| (job.file.clone(), job.event(&lock(&job.standing)))).collect()
+    }
+
+    /// Sets how a Job stands and tells it; what is over stays as it is.
+    pub(super) fn stand(&self, job: &Job, state: JobState, attempts: u32) {
+        let mut standing = lock(&job.standing);
+        let next = Standing { state, attempts };
+        if *standing != next && !standing.state.is_final() {
+            // Told while it is held, so that nobody is told in another order.
+            self.feeds.tell(&job.file, &job.event(&next));
+            *standing = next;
+        }
+    }
+
+    pub(super) fn stopping(&self) -> bool {
+        *self.stop.borrow() != Stop::No
+    }
+
+    /// Holds what makes and removes the files of this name alone.
+    pub(super) fn stripe(&self, file: &FileName) -> MutexGuard<'_, ()> {
+        let stripe = self.hasher.hash_one(file) % STRIPES as u64;
+        lock(&self.stripes[usize::try_from(stripe).unwrap_or(0)])
+    }
+
+    /// Lets another server have the folder.
+    pub(super) fn unlock(&self) {
+        lock(&self.lock).take();
+    }
+
+    /// Takes a slot for what runs already, whether or not one is free.
+    pub(super) fn take_slot(self: &Arc<Self>) -> Slot {
+        lock(&self.queue).live += 1;
+        Slot(Arc::clone(self))
+    }
+
+    /// Lets a Job wait for a slot, behind all that wait already.
+    pub(super) fn enqueue(self: &Arc<Self>, job: Arc<Job>) {
+        {
+            let mut queue = lock(&self.queue);
+            if queue.live >= self.settings.max_live {
+                let most = self.settings.max_live;
+                let message = format!("{most} attempts run at once on this machine; it is started when it is its turn");
+                let reason = Some(Reason::new("WaitingForSlot", message));
+                // Told while the queue is held, so that it cannot be told after the start.
+                self.stand(&job, JobState::Pending { reason }, job.standing().attempts);
+            }
+            queue.waiting.push_back(job);
+        }
+        self.pump();
+    }
+
+    /// Starts what waits, as far as there are slots.
+    pub(super) fn pump(self: &Arc<Self>) {
+        while !self.stopping() {
+            let job = {
+                let mut queue = lock(&self.queue);
+                if queue.live >= self.settings.max_live {
+                    return;
+                }
+                let Some(job) = queue.waiting.pop_front() else { return };
+                queue.live += 1;
+                job
+            };
+            self.drive(job, Slot(Arc::clone(self)));
+        }
+    }
+}
+
+/// The right to run an attempt; given back when dropped.
+pub(super) struct Slot(Arc<Shared>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        lock(&self.0.queue).live -= 1;
+        self.0.pump();
+    }
+}
+
+/// A lock is only poisoned by a panic, which is a defect reported elsewhere: what it guards is whole between any two
+/// statements here.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,147 @@
+//! Making objects exist, exactly once, and letting them go. Everything here blocks.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use gitfaas_core::manifest::Manifest;
+use gitfaas_core::run::{JobState, ObjectKey, Reason};
+use jiff::Timestamp;
+
+use super::disk;
+use super::folder::{Object, Record, Released};
+use super::jobs::{Job, Shared, Standing};
+use super::names::FileName;
+use super::spec::{Refused, Spec};
+use crate::cluster::{ApplyError, Owner};
+
+/// For so long at least, a released Job's try is known and not started again.
+const REMEMBERED: Duration = Duration::from_hours(24);
+
+impl Shared {
+    /// Makes a Job exist: the Job if it did not before, and so is to be started.
+    pub(super) fn create_job(&self, owner: Owner, manifest: &Manifest) -> Result<Option<Arc<Job>>, ApplyError> {
+        if let Err(Refused::Malformed(reason)) = Spec::read(&manifest.json) {
+            return Err(ApplyError::Final { reason });
+        }
+        let file = FileName::of(&manifest.key);
+        let _alone = self.stripe(&file);
+        if self.exists(&file, &manifest.key, owner)? {
+            return Ok(None);
+        }
+        let record = Record {
+            key: manifest.key.clone(),
+            run: owner.run,
+            try_no: owner.try_no,
+            created_at: self.settings.clock.now(),
+            object: manifest.json.clone(),
+        };
+        // What an earlier Job of this name may have left must not be taken for this one's.
+        disk::remove(&self.folder.end(&file)).map_err(passing)?;
+        disk::remove_tree(&self.folder.work(&file)).map_err(passing)?;
+        if !disk::create(&self.folder.record(&file), &record).map_err(passing)? {
+            return Err(passing(io::Error::other("another server uses this data folder")));
+        }
+        let standing = Standing { state: JobState::Pending { reason: None }, attempts: 0 };
+        let job = Arc::new(Job::new(file, record.key, owner, standing));
+        self.insert(&job);
+        Ok(Some(job))
+    }
+
+    /// Whether the owner's Job of this name exists, or did; an error when it is somebody else's.
+    fn exists(&self, file: &FileName, key: &ObjectKey, owner: Owner) -> Result<bool, ApplyError> {
+        if let Some(record) = disk::read::<Record>(&self.folder.record(file)).map_err(unreadable)? {
+            return if record.owner() == owner { Ok(true) } else { Err(taken(key, record.owner())) };
+        }
+        match disk::read::<Released>(&self.folder.released(file)).map_err(unreadable)? {
+            Some(released) if released.owner() == owner => Ok(true),
+            Some(released) if released.name_free_at > self.settings.clock.now() => Err(taken(key, released.owner())),
+            _ => Ok(false),
+        }
+    }
+
+    /// Records an object that is not run here.
+    pub(super) fn record_object(&self, owner: Owner, manifest: &Manifest) -> Result<(), ApplyError> {
+        let file = FileName::of(&manifest.key);
+        let _alone = self.stripe(&file);
+        let path = self.folder.object(&file);
+        let now = self.settings.clock.now();
+        let object = Object {
+            key: manifest.key.clone(),
+            run: owner.run,
+            try_no: owner.try_no,
+            applied_at: now,
+            forget_at: manifest.unique.then(|| later(now, REMEMBERED)),
+            json: manifest.json.clone(),
+        };
+        if !manifest.unique {
+            return disk::replace(&path, &object).map_err(passing);
+        }
+        if disk::create(&path, &object).map_err(passing)? {
+            return Ok(());
+        }
+        match disk::read::<Object>(&path).map_err(unreadable)? {
+            Some(there) if (there.run, there.try_no) != (owner.run, owner.try_no) => {
+                Err(taken(&manifest.key, Owner { run: there.run, try_no: there.try_no }))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Lets a Job go, now or as soon as it is over.
+    pub(super) fn release(&self, key: &ObjectKey) -> io::Result<()> {
+        let Some(job) = self.job(&FileName::of(key)) else { return Ok(()) };
+        job.release.store(true, Ordering::SeqCst);
+        // Read after the wish is told: either this sees the end, or who ends the Job sees the wish.
+        if job.standing().state.is_final() { self.release_now(&job) } else { Ok(()) }
+    }
+
+    /// Lets a Job go that is over: what is left says that it existed.
+    pub(super) fn release_now(&self, job: &Job) -> io::Result<()> {
+        let file = &job.file;
+        let _alone = self.stripe(file);
+        let Some(record) = disk::read::<Record>(&self.folder.record(file))?.filter(|it| it.owner() == job.owner) else {
+            return Ok(());
+        };
+        let now = self.settings.clock.now();
+        let ttl = Spec::read(&record.object).ok().and_then(|spec| spec.ttl).unwrap_or(self.settings.ttl);
+        let released = Released {
+            key: record.key,
+            run: record.run,
+            try_no: record.try_no,
+            name_free_at: later(now, ttl),
+            forget_at: later(now, ttl.max(REMEMBERED)),
+        };
+        // In this order: at no instant can the same try be taken for a new one.
+        disk::replace(&self.folder.released(file), &released)?;
+        disk::remove(&self.folder.record(file))?;
+        disk::sync_dir_of(&self.folder.record(file))?;
+        disk::remove(&self.folder.end(file))?;
+        self.forget(file);
+        disk::remove_tree(&self.folder.work(file))
+    }
+}
+
+fn later(time: Timestamp, by: Duration) -> Timestamp {
+    time.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands where errors are mapped")]
+fn passing(error: io::Error) -> ApplyError {
+    let reason = Reason::new("Storage", format!("the data folder cannot be written: {error}"));
+    ApplyError::Passing { reason, retry_after: None }
+}
+
+fn unreadable(error: io::Error) -> ApplyError {
+    if error.kind() == io::ErrorKind::InvalidData {
+        return ApplyError::Final { reason: Reason::new("Damaged", format!("this name is taken: {error}")) };
+    }
+    passing(error)
+}
+
+fn taken(key: &ObjectKey, owner: Owner) -> ApplyError {
+    let Owner { run, try_no } = owner;
+    let message = format!("the name of {key} belongs to run {run}, try {try_no}; make it unique by {{{{RANDOM}}}}");
+    ApplyError::Final { reason: Reason::new("AlreadyExists", message) }
+}

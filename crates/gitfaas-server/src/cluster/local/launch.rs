@@ -1,0 +1,224 @@
+//! Starting one attempt: its folders, what it is to run, and its supervisor.
+
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use gitfaas_core::run::Reason;
+use jiff::Timestamp;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::attempt::{self, Asked, Deadline, Look, Plan};
+use super::disk;
+use super::jobs::{Job, Shared};
+use super::names::pod_name;
+use super::sandbox::{self, Bind};
+use super::settings::is_program;
+use super::spec::Spec;
+
+/// What came of starting an attempt.
+pub(super) enum Launch {
+    Started(Live),
+    /// This machine cannot run it, and why.
+    Refused(Reason),
+}
+
+/// A living supervisor.
+pub(super) struct Live {
+    /// Becomes readable when it ends.
+    pub(super) handle: OwnedFd,
+    /// It, if it is a child of this process and so has to be collected.
+    child: Option<Child>,
+}
+
+impl Live {
+    pub(super) fn adopted(handle: OwnedFd) -> Self {
+        Self { handle, child: None }
+    }
+
+    /// Collects one that has ended.
+    pub(super) fn collect(self) -> io::Result<()> {
+        self.child.map_or(Ok(()), |mut child| child.wait().map(drop))
+    }
+}
+
+/// The pod that an attempt runs in.
+struct Pod {
+    number: u32,
+    since: Timestamp,
+    folder: PathBuf,
+}
+
+impl Shared {
+    /// Starts attempt `attempt`, which was never started. Blocks.
+    pub(super) fn launch(
+        &self,
+        job: &Job,
+        spec: &Spec,
+        attempt: u32,
+        deadline: Option<Timestamp>,
+    ) -> io::Result<Launch> {
+        let dir = self.folder.attempt(&job.file, attempt);
+        disk::private_dir(&dir)?;
+        let Look::Fresh(lock) = attempt::look(&dir)? else {
+            return Err(io::Error::other("the attempt was started by somebody else"));
+        };
+        let pod = self.pod(job, spec, attempt)?;
+        let mut plan = match self.plan(job, spec, &pod)? {
+            Ok(plan) => plan,
+            Err(reason) => return Ok(Launch::Refused(reason)),
+        };
+        plan.deadline = first_deadline(&self.settings, spec, deadline, pod.since);
+        attempt::write_plan(&dir, &plan)?;
+        let mut complaints = disk::private_file(&dir.join(attempt::COMPLAINT))?;
+        // Counted until one comes to life.
+        job.false_starts.fetch_add(1, Ordering::Relaxed);
+        let supervisor = &self.settings.supervisor;
+        let spawned = Command::new(&supervisor.program)
+            .args(&supervisor.args)
+            .arg(&dir)
+            .env_clear()
+            // No folder of anybody's stays in use because of it.
+            .current_dir("/")
+            .stdin(lock)
+            .stdout(Stdio::null())
+            .stderr(complaints.try_clone()?)
+            .spawn();
+        let child = match spawned {
+            Ok(child) => child,
+            Err(error) => {
+                let message = format!("cannot start {}: {error}", supervisor.program.display());
+                complaints.write_all(message.as_bytes())?;
+                return Err(io::Error::new(error.kind(), message));
+            }
+        };
+        let handle = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
+        Ok(Launch::Started(Live { handle, child: Some(child) }))
+    }
+
+    /// The pod for an attempt: a new one, with nothing in it, unless a container is started again.
+    fn pod(&self, job: &Job, spec: &Spec, attempt: u32) -> io::Result<Pod> {
+        let now = self.settings.clock.now();
+        let before = match attempt {
+            1 => None,
+            _ => attempt::plan(&self.folder.attempt(&job.file, attempt - 1))?,
+        };
+        let (number, since) = match before {
+            None => (1, now),
+            Some(before) if spec.restarts && !self.over_deadline(job, attempt - 1)? => (before.pod, before.pod_since),
+            Some(before) => (before.pod + 1, now),
+        };
+        for other in self.folder.pods(&job.file)?.into_iter().filter(|pod| *pod != number) {
+            disk::remove_tree(&self.folder.pod(&job.file, other))?;
+        }
+        let folder = self.folder.pod(&job.file, number);
+        for part in ["home", "tmp"] {
+            disk::private_dir(&folder.join(part))?;
+        }
+        Ok(Pod { number, since, folder })
+    }
+
+    fn over_deadline(&self, job: &Job, attempt: u32) -> io::Result<bool> {
+        let look = attempt::look(&self.folder.attempt(&job.file, attempt))?;
+        Ok(matches!(look, Look::Ended(exit) if exit.asked == Some(Asked::PodDeadline)))
+    }
+
+    fn plan(&self, job: &Job, spec: &Spec, pod: &Pod) -> io::Result<Result<Plan, Reason>> {
+        let binds = binds(spec, &pod.folder)?;
+        let dir = match &spec.working_dir {
+            Some(dir) => self.settings.functions.join(dir),
+            None => self.settings.functions.clone(),
+        };
+        let mounted = |path: &Path| binds.iter().any(|bind| path.starts_with(&bind.at));
+        if !mounted(&dir) && !dir.is_dir() {
+            let message = format!("its workingDir, {}, is no folder of this machine", dir.display());
+            return Ok(Err(Reason::new("WorkingDirMissing", message)));
+        }
+        let env = environment(&self.settings.path, job, spec, pod);
+        let path = env.iter().rev().find(|(name, _)| name == "PATH").map_or("", |(_, value)| value);
+        let name = spec.argv.first().cloned().unwrap_or_default();
+        let program = find(&name, path, &dir, mounted);
+        let args = spec.argv.get(1..).unwrap_or_default().to_vec();
+        let plan = Plan {
+            container: spec.container.clone(),
+            pod: pod.number,
+            pod_since: pod.since,
+            program,
+            arg0: name,
+            args,
+            env,
+            dir,
+            guarded: false,
+            grace_ms: u64::try_from(spec.grace.as_millis()).unwrap_or(u64::MAX),
+            deadline: None,
+        };
+        if binds.is_empty() { Ok(Ok(plan)) } else { Ok(self.guarded(plan, &binds)) }
+    }
+
+    /// The same with volumes.
+    fn guarded(&self, plan: Plan, binds: &[Bind]) -> Result<Plan, Reason> {
+        let unsupported = |message: String| Reason::new("UnsupportedLocally", message);
+        let bubblewrap = self.sandbox.program().map_err(unsupported)?;
+        // What is not found is told by the supervisor, in the same words as without volumes.
+        let Some(program) = &plan.program else { return Ok(plan) };
+        let mut args = sandbox::arguments(binds, &plan.dir)
+            .map_err(|error| unsupported(format!("its volumes cannot be mounted: {error}")))?;
+        args.extend(["--".to_owned(), program.to_string_lossy().into_owned()]);
+        args.extend(plan.args);
+        let program = Some(bubblewrap.to_owned());
+        Ok(Plan { program, arg0: "bwrap".to_owned(), args, dir: "/".into(), guarded: true, ..plan })
+    }
+}
+
+/// Whichever comes first: the Job's deadline, the pod's, or none.
+fn first_deadline(
+    settings: &super::Settings,
+    spec: &Spec,
+    job: Option<Timestamp>,
+    pod_since: Timestamp,
+) -> Option<Deadline> {
+    let later = |time: Timestamp, by: Duration| time.checked_add(by).unwrap_or(Timestamp::MAX);
+    // The first attempt is where the Job's own begins.
+    let job = job.or_else(|| spec.job_deadline.map(|deadline| later(settings.clock.now(), deadline)));
+    let job = job.map(|at| Deadline { at, of_job: true });
+    let pod = spec.pod_deadline.map(|deadline| Deadline { at: later(pod_since, deadline), of_job: false });
+    job.into_iter().chain(pod).min_by_key(|deadline| deadline.at)
+}
+
+/// What a function sees: its manifest's variables, and the few without which little works.
+fn environment(path: &str, job: &Job, spec: &Spec, pod: &Pod) -> Vec<(String, String)> {
+    let place = |part: &str| pod.folder.join(part).to_string_lossy().into_owned();
+    let hostname = spec.hostname.clone().unwrap_or_else(|| pod_name(&job.key.name, &job.file, pod.number));
+    let own = [("PATH", path.to_owned()), ("HOME", place("home")), ("TMPDIR", place("tmp")), ("HOSTNAME", hostname)];
+    own.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(spec.env.iter().cloned()).collect()
+}
+
+/// The folders of the volumes, made where they are not there yet.
+fn binds(spec: &Spec, pod: &Path) -> io::Result<Vec<Bind>> {
+    let mut binds = Vec::with_capacity(spec.mounts.len());
+    for mount in &spec.mounts {
+        let volume = pod.join(format!("volume-{}", mount.volume));
+        let from = volume.join(&mount.sub_path);
+        disk::private_dir(&from)?;
+        // An earlier attempt in this pod may have put a link there.
+        if !from.canonicalize()?.starts_with(volume.canonicalize()?) {
+            return Err(io::Error::other(format!("the subPath `{}` leads out of its volume", mount.sub_path)));
+        }
+        binds.push(Bind { at: PathBuf::from(&mount.path), from, read_only: mount.read_only });
+    }
+    Ok(binds)
+}
+
+/// The program called `name`, as `execvp` finds it; what lies in a volume is not looked for, only named.
+fn find(name: &str, path: &str, dir: &Path, mounted: impl Fn(&Path) -> bool) -> Option<PathBuf> {
+    if name.contains('/') {
+        let program = dir.join(name);
+        return (mounted(&program) || program.exists()).then_some(program);
+    }
+    std::env::split_paths(path)
+        .map(|place| dir.join(place).join(name))
+        .find(|program| mounted(program) || is_program(program))
+}

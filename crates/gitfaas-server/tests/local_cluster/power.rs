@@ -1,0 +1,221 @@
+//! Servers and supervisors that are killed, and files that are not as they were left.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use gitfaas_core::run::JobState;
+use gitfaas_server::cluster::Cluster;
+use gitfaas_server::cluster::local::LocalCluster;
+use rstest::rstest;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::support::{
+    Bench, CONTAINER, admitted, call, eventually, failure, lines, owner, processes_with, settings, shell, with,
+};
+
+const JOBS: usize = 80;
+const ROUNDS: usize = 8;
+
+/// The server that is killed: applies the Jobs one after the other, in as many lives as it takes.
+pub(crate) fn serve(folder: &Path) {
+    let root = folder.parent().expect("a folder");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let cluster = Arc::new(LocalCluster::open(settings(root)).await.expect("a cluster"));
+        // Two at a time, so that much of it is still to do when the first ones end.
+        let lives = (0..2).map(|first| {
+            let (cluster, root) = (Arc::clone(&cluster), root.to_owned());
+            tokio::spawn(async move {
+                for number in (first..JOBS).step_by(2) {
+                    let job = counting(&root, number);
+                    let key = cluster.apply(owner(&job), &admitted(&job)).await.expect("an applied job");
+                    note(&root, &key.name);
+                }
+            })
+        });
+        for life in lives.collect::<Vec<_>>() {
+            life.await.expect("a task");
+        }
+        std::future::pending::<()>().await;
+    });
+}
+
+/// Notes that a Job was acknowledged.
+fn note(root: &Path, name: &str) {
+    let mut file = fs::OpenOptions::new().create(true).append(true).open(root.join("acknowledged")).expect("a file");
+    file.write_all(format!("{name}\n").as_bytes()).expect("a write");
+}
+
+fn counting(root: &Path, number: usize) -> Value {
+    let count = root.join("count");
+    shell(&format!("count-{number}"), &format!("echo count-{number} >> {}; sleep 0.05", count.display()))
+}
+
+#[tokio::test]
+async fn a_server_that_is_killed_again_and_again_starts_each_job_exactly_once() {
+    let root = Arc::new(tempfile::tempdir().expect("a folder"));
+    let server = call("serve");
+    for round in 1..=ROUNDS {
+        let mut child = Command::new(&server.program)
+            .args(&server.args)
+            .arg(root.path().join(format!("server-{round}")))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("a server");
+        // Killed in the midst of applying, starting and ending, after a little more each time.
+        let mut chance = [0; 1];
+        getrandom::fill(&mut chance).expect("randomness");
+        let progress = JOBS * round / (ROUNDS + 2) + usize::from(chance[0] % 5);
+        let count = root.path().join("count");
+        eventually("progress", || (lines(&count).len() >= progress.min(JOBS)).then_some(())).await;
+        child.kill().expect("a signal");
+        child.wait().expect("its end");
+    }
+    let acknowledged = lines(&root.path().join("acknowledged"));
+    let mut bench = Bench::open_in(Arc::clone(&root), |_| {}).await;
+    let known = bench.known().await;
+    for name in &acknowledged {
+        assert!(known.contains(name), "{name} was acknowledged and is lost");
+    }
+    assert!(!acknowledged.is_empty());
+    for number in 0..JOBS {
+        let end = bench.run(&counting(root.path(), number)).await;
+        assert_eq!((end.state, end.attempts), (JobState::Succeeded, 1), "{}", end.job);
+    }
+    let mut counted = lines(&root.path().join("count"));
+    counted.sort_unstable();
+    let mut wanted: Vec<String> = (0..JOBS).map(|number| format!("count-{number}")).collect();
+    wanted.sort_unstable();
+    assert_eq!(counted, wanted);
+}
+
+/// Kills the supervisor of the first attempt of the only Job.
+async fn kill_supervisor(bench: &Bench) {
+    let work = bench.file("data/jobs/work");
+    let pid = eventually("a supervisor", || {
+        let job = work.read_dir().ok()?.next()?.ok()?.path();
+        let started = fs::read(job.join("attempt-1/started.json")).ok()?;
+        let started: Value = serde_json::from_slice(&started).ok()?;
+        i32::try_from(started["supervisor"]["pid"].as_i64()?).ok()
+    })
+    .await;
+    kill_process(Pid::from_raw(pid).expect("a pid"), Signal::KILL).expect("a signal");
+}
+
+#[rstest]
+#[case::while_the_server_looks(false, "MARK", "lost-1")]
+#[case::while_there_is_no_server(true, "MARK", "lost-2")]
+#[tokio::test]
+async fn a_supervisor_that_is_killed_is_a_lost_attempt_and_leaves_no_process(
+    #[case] reopened: bool,
+    #[case] name: &str,
+    #[case] mark: &str,
+) {
+    let mut bench = Bench::open().await;
+    let count = bench.file("count");
+    // What leaves the session is still known by its environment, what cleans its environment by its session.
+    let script = format!(
+        "echo x >> {count}; [ $(wc -l < {count}) -gt 1 ] && exit 0; setsid sleep 300 & env -i sleep 300.125 & wait",
+        count = count.display()
+    );
+    let job = with(shell("lost", &script), "/backoffLimit", json!(1));
+    let key = bench
+        .apply(&with(job, &format!("{CONTAINER}/env"), json!([{"name": name, "value": mark}])))
+        .await
+        .expect("a job");
+    eventually("the start", || (lines(&count).len() == 1).then_some(())).await;
+    eventually("its processes", || (processes_with(&format!("{name}={mark}")).len() >= 2).then_some(())).await;
+    if reopened {
+        bench.cluster.stop(false, std::time::Duration::ZERO).await;
+        kill_supervisor(&bench).await;
+        bench = bench.reopen().await;
+    } else {
+        kill_supervisor(&bench).await;
+    }
+    let end = bench.end_of(&key).await;
+    assert_eq!((end.state, end.attempts), (JobState::Succeeded, 2));
+    assert_eq!(processes_with(&format!("{name}={mark}")), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_last_attempt_that_is_lost_is_interrupted_not_failed() {
+    let mut bench = Bench::open().await;
+    let key = bench.apply(&shell("cut", "sleep 300")).await.expect("a job");
+    kill_supervisor(&bench).await;
+    let end = bench.end_of(&key).await;
+    assert!(matches!(&end.state, JobState::Interrupted { reason } if reason.code == "Lost"), "{end:?}");
+}
+
+#[tokio::test]
+async fn an_attempt_of_an_earlier_boot_is_lost_and_nobody_is_killed_for_it() {
+    let mut bench = Bench::open().await;
+    let key = bench.apply(&with(shell("reboot", "exit 9"), "/backoffLimit", json!(0))).await.expect("a job");
+    bench.end_of(&key).await;
+    bench.cluster.stop(false, std::time::Duration::ZERO).await;
+    // As if the machine had stopped while it ran, and its number now were this program's.
+    let work = bench.file("data/jobs/work").read_dir().expect("a folder").next().expect("a job").expect("a job").path();
+    fs::remove_file(work.join("attempt-1/exit.json")).expect("a removal");
+    let supervisor = json!({"pid": std::process::id(), "ticks": 1, "boot": "an earlier one"});
+    let started = json!({"supervisor": supervisor, "at": "2026-01-02T03:04:05Z"});
+    fs::write(work.join("attempt-1/started.json"), started.to_string()).expect("a write");
+    for end in bench.file("data/jobs/live").read_dir().expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        if end.extension().is_some_and(|extension| extension == "end") {
+            fs::remove_file(end).expect("a removal");
+        }
+    }
+    let mut bench = bench.reopen().await;
+    let end = bench.end_of(&key).await;
+    assert!(matches!(end.state, JobState::Interrupted { .. }), "{end:?}");
+}
+
+#[tokio::test]
+async fn a_damaged_record_stays_where_it_is_and_stops_nobody() {
+    let mut bench = Bench::open().await;
+    let (bad, good) = (shell("bad", "true"), shell("good", "true"));
+    let key = bench.run(&bad).await.job;
+    bench.run(&good).await;
+    bench.cluster.stop(false, std::time::Duration::ZERO).await;
+    let live = bench.file("data/jobs/live");
+    let record = live.read_dir().expect("a folder").map(|entry| entry.expect("an entry").path());
+    let record = record.into_iter().find(|path| {
+        let name = path.file_name().expect("a name").to_string_lossy();
+        name.starts_with("bad.") && name.ends_with(".json")
+    });
+    let record = record.expect("the record");
+    let whole = fs::read(&record).expect("a record");
+    fs::write(&record, &whole[..whole.len() / 2]).expect("a write");
+    fs::write(live.join("notes.txt"), "not ours").expect("a write");
+    fs::copy(&record, live.join("x.00000000000000000000.json")).expect("a copy");
+
+    let mut bench = bench.reopen().await;
+    assert_eq!(bench.run(&good).await.state, JobState::Succeeded);
+    assert_eq!(bench.run(&shell("new", "true")).await.state, JobState::Succeeded);
+    assert!(bench.seen.iter().all(|seen| seen.job != key), "{:?}", bench.seen);
+    let refused = bench.apply(&bad).await.expect_err("a damaged record");
+    assert!(refused.to_string().contains("damaged"), "{refused}");
+    assert!(record.exists() && live.join("notes.txt").exists());
+}
+
+#[tokio::test]
+async fn a_supervisor_that_cannot_be_started_is_told_in_words() {
+    let mut bench = Bench::open_with(|settings| {
+        settings.supervisor.program = "/bin/sh".into();
+        settings.supervisor.args = ["-c", "echo no supervisor today >&2"].map(Into::into).to_vec();
+    })
+    .await;
+    let (code, message, _) = failure(&bench.run(&shell("never", "true")).await);
+    assert_eq!(code, "SupervisorFailed");
+    assert!(message.contains("no supervisor today"), "{message}");
+}
+
+#[tokio::test]
+async fn two_servers_never_use_one_data_folder() {
+    let bench = Bench::open().await;
+    let Err(error) = LocalCluster::open(settings(bench.root.path())).await else { panic!("both have it") };
+    assert!(error.message.contains("another server uses this data folder"), "{error}");
+}
