@@ -219,3 +219,16 @@ async fn two_servers_never_use_one_data_folder() {
     let Err(error) = LocalCluster::open(settings(bench.root.path())).await else { panic!("both have it") };
     assert!(error.message.contains("another server uses this data folder"), "{error}");
 }
+
+#[tokio::test]
+async fn what_a_server_was_writing_or_removing_when_it_died_is_cleared() {
+    let bench = Bench::open().await;
+    bench.cluster.stop(false, std::time::Duration::ZERO).await;
+    let unfinished = bench.file("data/jobs/live/~x.00000000000000000000.json-7-1");
+    let abandoned = bench.file("data/jobs/work/x.00000000000000000000/attempt-1");
+    fs::write(&unfinished, "{\"key\"").expect("a write");
+    fs::create_dir_all(&abandoned).expect("a folder");
+    let _bench = bench.reopen().await;
+    assert!(!unfinished.exists());
+    eventually("the removal", || (!abandoned.exists()).then_some(())).await;
+}

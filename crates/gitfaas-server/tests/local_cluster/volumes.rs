@@ -71,3 +71,16 @@ async fn without_bubblewrap_only_jobs_with_mounts_fail() {
     assert!(message.contains("apt install bubblewrap"), "{message}");
     assert_eq!(bench.run(&mounted(shell("none", "true"), json!([]))).await.state, JobState::Succeeded);
 }
+
+#[tokio::test]
+async fn a_volume_above_the_functions_own_folders_does_not_hide_them() {
+    let mut bench = Bench::open().await;
+    let above = bench.root.path().canonicalize().expect("a folder");
+    std::fs::write(bench.file("functions/handler"), "here").expect("a file");
+    let mounts = json!([{"name": "scratch", "mountPath": above}]);
+    let script = format!("cat handler && touch $HOME/a $TMPDIR/b && ls -d {}/*", above.display());
+    let end = bench.run(&mounted(shell("above", &script), mounts)).await;
+    let log = &bench.logs(&end.job).await[0].1;
+    assert_eq!(*log, format!("here{0}/data\n{0}/functions\n", above.display()));
+    assert_eq!(end.state, JobState::Succeeded);
+}

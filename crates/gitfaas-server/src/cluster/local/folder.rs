@@ -107,10 +107,12 @@ impl Folder {
         let folder = Self { root };
         for part in ["live", "released", "objects", "work"] {
             let part = folder.root.join(part);
-            disk::private_dir(&part)?;
-            disk::sync_dir_of(&part)?;
+            if !part.is_dir() {
+                disk::private_dir(&part)?;
+                disk::sync_dir_of(&part)?;
+                disk::sync_dir_of(&folder.root)?;
+            }
         }
-        disk::sync_dir_of(&folder.root)?;
         Ok(folder)
     }
 
@@ -166,6 +168,19 @@ impl Folder {
         numbered(&self.work(job), "pod-")
     }
 
+    /// Removes what was being written when a server died. Nothing may be writing.
+    pub(super) fn clear_unfinished(&self) -> io::Result<()> {
+        for part in ["live", "released", "objects"] {
+            for path in entries(&self.root.join(part))? {
+                let name = path.file_name().and_then(|name| name.to_str());
+                if name.is_some_and(|name| name.starts_with(disk::UNFINISHED)) {
+                    disk::remove(&path)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The Jobs that have a record, and the files in their folder that are none of ours.
     pub(super) fn jobs(&self) -> io::Result<(Vec<FileName>, Vec<PathBuf>)> {
         let (mut jobs, mut foreign) = (Vec::new(), Vec::new());
@@ -174,7 +189,6 @@ impl Folder {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             match name.strip_suffix(".json").map(FileName::read) {
                 Some(Some(job)) => jobs.push(job),
-                _ if name.starts_with(disk::UNFINISHED) => disk::remove(&path)?,
                 _ if name.strip_suffix(".end").and_then(FileName::read).is_some() => {
                     if !path.with_extension("json").exists() {
                         disk::remove(&path)?;
@@ -186,8 +200,7 @@ impl Folder {
         Ok((jobs, foreign))
     }
 
-    /// Removes what nobody asks for any more: released Jobs and other objects whose time is over, and what a server
-    /// that died was about to remove.
+    /// Removes what nobody asks for any more: released Jobs and other objects whose time is over.
     pub(super) fn tidy(&self, now: Timestamp) -> io::Result<()> {
         for path in entries(&self.root.join("released"))? {
             // One that cannot be read is left for people to see.
@@ -200,13 +213,14 @@ impl Folder {
                 disk::remove(&path)?;
             }
         }
-        for path in entries(&self.root.join("work"))? {
-            let job = path.file_name().and_then(|name| name.to_str()).and_then(FileName::read);
-            if job.is_some_and(|job| !self.record(&job).exists()) {
-                disk::remove_tree(&path)?;
-            }
-        }
         Ok(())
+    }
+
+    /// The Jobs that have folders and no record.
+    pub(super) fn abandoned(&self) -> io::Result<Vec<FileName>> {
+        let work = entries(&self.root.join("work"))?.into_iter();
+        let jobs = work.filter_map(|path| path.file_name().and_then(|name| name.to_str()).and_then(FileName::read));
+        Ok(jobs.filter(|job| !self.record(job).exists()).collect())
     }
 }
 

@@ -121,6 +121,31 @@ impl Shared {
         self.forget(file);
         disk::remove_tree(&self.folder.work(file))
     }
+
+    /// Removes what nobody asks for any more, and what a server that died was about to remove.
+    pub(super) fn tidy(&self) -> io::Result<()> {
+        self.folder.tidy(self.settings.clock.now())?;
+        for job in self.folder.abandoned()? {
+            let _alone = self.stripe(&job);
+            // A new Job may have taken the name since.
+            if !self.folder.record(&job).exists() {
+                disk::remove_tree(&self.folder.work(&job))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the folders of a Job's pods but this one. What resists (a function may have become another user) must
+    /// not keep the Job from going on.
+    pub(super) fn remove_pods(&self, job: &Job, but: Option<u32>) -> io::Result<()> {
+        for pod in self.folder.pods(&job.file)?.into_iter().filter(|pod| Some(*pod) != but) {
+            let folder = self.folder.pod(&job.file, pod);
+            if let Err(error) = disk::remove_tree(&folder) {
+                tracing::warn!(file.path = %folder.display(), %error, "cannot remove the folder of a pod that has ended");
+            }
+        }
+        Ok(())
+    }
 }
 
 fn later(time: Timestamp, by: Duration) -> Timestamp {

@@ -111,9 +111,7 @@ impl Shared {
             Some(before) if spec.restarts && !self.over_deadline(job, attempt - 1)? => (before.pod, before.pod_since),
             Some(before) => (before.pod + 1, now),
         };
-        for other in self.folder.pods(&job.file)?.into_iter().filter(|pod| *pod != number) {
-            disk::remove_tree(&self.folder.pod(&job.file, other))?;
-        }
+        self.remove_pods(job, Some(number))?;
         let folder = self.folder.pod(&job.file, number);
         for part in ["home", "tmp"] {
             disk::private_dir(&folder.join(part))?;
@@ -155,16 +153,22 @@ impl Shared {
             grace_ms: u64::try_from(spec.grace.as_millis()).unwrap_or(u64::MAX),
             deadline: None,
         };
-        if binds.is_empty() { Ok(Ok(plan)) } else { Ok(self.guarded(plan, &binds)) }
+        if binds.is_empty() { Ok(Ok(plan)) } else { Ok(self.guarded(plan, binds, pod)) }
     }
 
     /// The same with volumes.
-    fn guarded(&self, plan: Plan, binds: &[Bind]) -> Result<Plan, Reason> {
+    fn guarded(&self, plan: Plan, mut binds: Vec<Bind>, pod: &Pod) -> Result<Plan, Reason> {
         let unsupported = |message: String| Reason::new("UnsupportedLocally", message);
         let bubblewrap = self.sandbox.program().map_err(unsupported)?;
         // What is not found is told by the supervisor, in the same words as without volumes.
         let Some(program) = &plan.program else { return Ok(plan) };
-        let mut args = sandbox::arguments(binds, &plan.dir)
+        // A volume above them must not hide the function's own folders.
+        for own in [&pod.folder.join("home"), &pod.folder.join("tmp"), &self.settings.functions] {
+            if binds.iter().any(|bind| own.starts_with(&bind.at)) {
+                binds.push(Bind { at: own.clone(), from: own.clone(), read_only: false });
+            }
+        }
+        let mut args = sandbox::arguments(&binds, &plan.dir)
             .map_err(|error| unsupported(format!("its volumes cannot be mounted: {error}")))?;
         args.extend(["--".to_owned(), program.to_string_lossy().into_owned()]);
         args.extend(plan.args);

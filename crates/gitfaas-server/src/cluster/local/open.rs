@@ -85,6 +85,7 @@ async fn prepare(mut settings: Settings) -> io::Result<Shared> {
 
 impl Shared {
     fn left(&self) -> io::Result<Left> {
+        self.folder.clear_unfinished()?;
         let (jobs, foreign) = self.folder.jobs()?;
         for path in foreign {
             tracing::warn!(file.path = %path.display(), "a file among the jobs is none of ours and is left alone");
@@ -128,7 +129,7 @@ impl Shared {
             let mut stop = shared.stop.subscribe();
             loop {
                 let tidied = Arc::clone(&shared);
-                if let Err(error) = blocking(move || tidied.folder.tidy(tidied.settings.clock.now())).await {
+                if let Err(error) = blocking(move || tidied.tidy()).await {
                     tracing::warn!(%error, "cannot remove what the local cluster needs no more; trying again");
                 }
                 tokio::select! {

@@ -127,10 +127,7 @@ impl Shared {
     pub(super) fn finish(&self, job: &Job, state: &JobState, attempts: u32) -> io::Result<()> {
         let end = End { state: state.clone(), attempts, at: self.settings.clock.now() };
         disk::replace(&self.folder.end(&job.file), &end)?;
-        for pod in self.folder.pods(&job.file)? {
-            disk::remove_tree(&self.folder.pod(&job.file, pod))?;
-        }
-        Ok(())
+        self.remove_pods(job, None)
     }
 }
 
