@@ -8,6 +8,18 @@
 //! It runs one container of a Job; other kinds are recorded, not run. An image is only a name here: processes see this
 //! machine, in their own folders and environment. They are not confined: a function has the rights of who started the
 //! server.
+//!
+//! Where a cluster leaves it open, or cannot be copied:
+//!
+//! * A Job's `activeDeadlineSeconds` begins with its first attempt: waiting for a slot of this machine does not count.
+//! * Volumes, claims by name too, are folders of the pod and go with it.
+//! * SIGTERM reaches every process of a function, not the first one alone; what is left when the first one has ended is
+//!   told to end, and killed a second later.
+//! * Of each attempt the last 8 to 16 MiB of the log are kept ([`log`]).
+//! * An attempt whose supervisor was killed, or whose machine stopped, is lost. It counts as failed, and when it was the
+//!   last one the Job is interrupted: nobody knows that the function failed.
+//! * A Job that has been released is a small note: its name stays taken for `ttlSecondsAfterFinished` (a day where that
+//!   is not given), and for a day at least the same try is known and not started again.
 
 mod attempt;
 mod disk;

@@ -232,3 +232,22 @@ async fn what_a_server_was_writing_or_removing_when_it_died_is_cleared() {
     assert!(!unfinished.exists());
     eventually("the removal", || (!abandoned.exists()).then_some(())).await;
 }
+
+#[tokio::test]
+async fn a_plan_that_did_not_survive_a_power_loss_stops_nothing() {
+    let mut bench = Bench::open().await;
+    let job = with(shell("torn", "echo said; exit 1"), "/backoffLimit", json!(20));
+    let job = with(job, "/template/spec/restartPolicy", json!("OnFailure"));
+    let key = bench.apply(&job).await.expect("a job");
+    bench.until(&key, |seen| seen.attempts >= 2).await;
+    bench.cluster.stop(false, std::time::Duration::ZERO).await;
+    let work = bench.file("data/jobs/work").read_dir().expect("a folder").next().expect("a job").expect("a job").path();
+    for attempt in work.read_dir().expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        if attempt.join("exit.json").exists() {
+            fs::write(attempt.join("run.json"), "").expect("a write");
+        }
+    }
+    let mut bench = bench.reopen().await;
+    assert_eq!(bench.end_of(&key).await.attempts, 21);
+    assert!(bench.logs(&key).await.iter().all(|(_, text)| text == "said\n"));
+}

@@ -84,3 +84,17 @@ async fn a_volume_above_the_functions_own_folders_does_not_hide_them() {
     assert_eq!(*log, format!("here{0}/data\n{0}/functions\n", above.display()));
     assert_eq!(end.state, JobState::Succeeded);
 }
+
+#[tokio::test]
+async fn a_link_that_leads_out_of_a_volume_is_not_followed() {
+    let mut bench = Bench::open().await;
+    let mounts = json!([
+        {"name": "scratch", "mountPath": "/scratch-of-tests"},
+        {"name": "scratch", "mountPath": "/inner-of-tests", "subPath": "inner"},
+    ]);
+    let script = "cd /scratch-of-tests; rmdir inner; mv link inner || ln -s /etc link; exit 1";
+    let job = with(mounted(shell("link", script), mounts), "/backoffLimit", json!(5));
+    let end = bench.run(&with(job, &format!("{POD}/restartPolicy"), json!("OnFailure"))).await;
+    let (code, message, _) = failure(&end);
+    assert_eq!(code, "SubPath", "{message}");
+}

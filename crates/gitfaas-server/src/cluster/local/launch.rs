@@ -102,15 +102,13 @@ impl Shared {
     /// The pod for an attempt: a new one, with nothing in it, unless a container is started again.
     fn pod(&self, job: &Job, spec: &Spec, attempt: u32) -> io::Result<Pod> {
         let now = self.settings.clock.now();
+        // The plan of an earlier attempt may not have survived a power loss; then neither has what it wrote, for sure.
         let before = match attempt {
             1 => None,
-            _ => attempt::plan(&self.folder.attempt(&job.file, attempt - 1))?,
+            _ if !spec.restarts || self.over_deadline(job, attempt - 1)? => None,
+            _ => attempt::plan(&self.folder.attempt(&job.file, attempt - 1)).ok().flatten(),
         };
-        let (number, since) = match before {
-            None => (1, now),
-            Some(before) if spec.restarts && !self.over_deadline(job, attempt - 1)? => (before.pod, before.pod_since),
-            Some(before) => (before.pod + 1, now),
-        };
+        let (number, since) = before.map_or((attempt, now), |before| (before.pod, before.pod_since));
         self.remove_pods(job, Some(number))?;
         let folder = self.folder.pod(&job.file, number);
         for part in ["home", "tmp"] {
@@ -125,7 +123,10 @@ impl Shared {
     }
 
     fn plan(&self, job: &Job, spec: &Spec, pod: &Pod) -> io::Result<Result<Plan, Reason>> {
-        let binds = binds(spec, &pod.folder)?;
+        let binds = match binds(spec, &pod.folder)? {
+            Ok(binds) => binds,
+            Err(reason) => return Ok(Err(reason)),
+        };
         let dir = match &spec.working_dir {
             Some(dir) => self.settings.functions.join(dir),
             None => self.settings.functions.clone(),
@@ -201,19 +202,21 @@ fn environment(path: &str, job: &Job, spec: &Spec, pod: &Pod) -> Vec<(String, St
 }
 
 /// The folders of the volumes, made where they are not there yet.
-fn binds(spec: &Spec, pod: &Path) -> io::Result<Vec<Bind>> {
+fn binds(spec: &Spec, pod: &Path) -> io::Result<Result<Vec<Bind>, Reason>> {
     let mut binds = Vec::with_capacity(spec.mounts.len());
     for mount in &spec.mounts {
         let volume = pod.join(format!("volume-{}", mount.volume));
         let from = volume.join(&mount.sub_path);
-        disk::private_dir(&from)?;
-        // An earlier attempt in this pod may have put a link there.
-        if !from.canonicalize()?.starts_with(volume.canonicalize()?) {
-            return Err(io::Error::other(format!("the subPath `{}` leads out of its volume", mount.sub_path)));
+        disk::private_dir(&volume)?;
+        // An earlier attempt in this pod may have put a link or a file there.
+        let made = disk::private_dir(&from).and_then(|()| Ok((from.canonicalize()?, volume.canonicalize()?)));
+        if !made.is_ok_and(|(from, volume)| from.starts_with(volume)) {
+            let message = format!("the subPath `{}` is no folder in its volume", mount.sub_path);
+            return Ok(Err(Reason::new("SubPath", message)));
         }
         binds.push(Bind { at: PathBuf::from(&mount.path), from, read_only: mount.read_only });
     }
-    Ok(binds)
+    Ok(Ok(binds))
 }
 
 /// The program called `name`, as `execvp` finds it; what lies in a volume is not looked for, only named.

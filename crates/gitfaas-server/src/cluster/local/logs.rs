@@ -29,7 +29,7 @@ impl Shared {
             // One that was not started has written nothing, and may not even say what it is to be.
             if attempt::started(&dir)?.is_some() {
                 let (cut, text) = log::tail(&dir, tail)?;
-                parts.push(LogPart { attempt, container: container(&dir)?, text: Bytes::from(text), cut });
+                parts.push(LogPart { attempt, container: container(&dir), text: Bytes::from(text), cut });
             }
         }
         Ok(parts)
@@ -91,7 +91,7 @@ impl Place {
             let ended = more || over || matches!(attempt::look(&dir)?, Look::Ended(_));
             let (begins, text) = log::read_from(&dir, self.offset, PIECE)?;
             if !text.is_empty() {
-                return self.text(&dir, begins, text);
+                return Ok(self.text(&dir, begins, text));
             }
             if ended && !over {
                 return Ok(Found::NextAttempt);
@@ -104,17 +104,18 @@ impl Place {
         })
     }
 
-    fn text(&self, dir: &std::path::Path, begins: u64, mut text: Vec<u8>) -> io::Result<Found> {
+    fn text(&self, dir: &std::path::Path, begins: u64, mut text: Vec<u8>) -> Found {
         let offset = begins + text.len() as u64;
         if begins > self.offset {
             let note = format!("\n[{} bytes of the log were dropped here]\n", begins - self.offset);
             text.splice(0..0, note.into_bytes());
         }
-        let chunk = LogChunk { attempt: self.attempt, container: container(dir)?, text: Bytes::from(text) };
-        Ok(Found::Text { chunk, offset })
+        let chunk = LogChunk { attempt: self.attempt, container: container(dir), text: Bytes::from(text) };
+        Found::Text { chunk, offset }
     }
 }
 
-fn container(dir: &std::path::Path) -> io::Result<String> {
-    Ok(attempt::plan(dir)?.map(|plan| plan.container).unwrap_or_default())
+fn container(dir: &std::path::Path) -> String {
+    // Its name is written down without haste, and after a power loss the log may be there without it.
+    attempt::plan(dir).ok().flatten().map(|plan| plan.container).unwrap_or_default()
 }
