@@ -1,8 +1,8 @@
 //! The local cluster: Jobs as processes of this machine, as durable as a real cluster's.
 //!
-//! A Job is a record in the data folder, made exclusively and durably before anything starts ([`folder`]). Each
+//! A Job is a record in the data folder, made exclusively and durably before anything starts (`folder`). Each
 //! attempt of it runs under a small process of its own, the [`supervisor`], which outlives the server and writes down
-//! how the attempt ended. What is to be done next follows from those files alone ([`step`]), so that a server that was
+//! how the attempt ended. What is to be done next follows from those files alone (`step`), so that a server that was
 //! killed at any instant goes on as if it had not been: no attempt is started twice, and none is lost.
 //!
 //! It runs one container of a Job; other kinds are recorded, not run. An image is only a name here: processes see this
@@ -15,7 +15,7 @@
 //! * Volumes, claims by name too, are folders of the pod and go with it.
 //! * SIGTERM reaches every process of a function, not the first one alone; what is left when the first one has ended is
 //!   told to end, and killed a second later.
-//! * Of each attempt the last 8 to 16 MiB of the log are kept ([`log`]).
+//! * Of each attempt the last 8 to 16 MiB of the log are kept (`log`).
 //! * An attempt whose supervisor was killed, or whose machine stopped, is lost. It counts as failed, and when it was the
 //!   last one the Job is interrupted: nobody knows that the function failed.
 //! * A Job that has been released is a small note: its name stays taken for `ttlSecondsAfterFinished` (a day where that

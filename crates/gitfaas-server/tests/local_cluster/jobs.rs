@@ -5,7 +5,10 @@ use gitfaas_server::cluster::{ApplyError, Cluster};
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::support::{Bench, CONTAINER, POD, admitted, eventually, failure, lines, owner, processes_with, shell, with};
+use crate::support::{
+    Bench, CONTAINER, POD, admitted, eventually, failure, lines, mark, own_time, owner, processes_with, shell,
+    sleepers, with,
+};
 
 #[tokio::test]
 async fn a_job_runs_and_what_it_wrote_is_its_log() {
@@ -233,11 +236,14 @@ async fn a_pods_deadline_ends_the_attempt_and_not_the_job() {
 #[tokio::test]
 async fn nothing_is_left_of_a_function_that_ended() {
     let mut bench = Bench::open().await;
-    let script = "sleep 300 & setsid sleep 300 & (trap '' TERM; sleep 300) & env -i setsid -f sleep 300.25; echo done";
-    let job =
-        with(shell("parent", script), &format!("{CONTAINER}/env"), json!([{"name": "MARK", "value": "left-behind-1"}]));
-    assert_eq!(bench.run(&job).await.state, JobState::Succeeded);
-    assert_eq!(processes_with("MARK=left-behind-1"), Vec::<String>::new());
+    let (mark, time) = (mark("left-behind"), own_time(1));
+    let script =
+        format!("sleep 300 & setsid sleep 300 & (trap '' TERM; sleep 300) & env -i setsid -f sleep {time}; echo done");
+    let env = json!([{"name": "MARK", "value": mark}]);
+    let end = bench.run(&with(shell("parent", &script), &format!("{CONTAINER}/env"), env)).await;
+    assert_eq!(end.state, JobState::Succeeded);
+    assert_eq!(processes_with(&mark), Vec::<String>::new());
+    assert_eq!(sleepers(&time), Vec::<String>::new());
 }
 
 #[tokio::test]

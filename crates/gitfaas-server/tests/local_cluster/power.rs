@@ -14,7 +14,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Bench, CONTAINER, admitted, call, eventually, failure, lines, owner, processes_with, settings, shell, with,
+    Bench, CONTAINER, admitted, call, eventually, failure, lines, mark, own_time, owner, processes_with, settings,
+    shell, sleepers, with,
 };
 
 const JOBS: usize = 80;
@@ -108,28 +109,29 @@ async fn kill_supervisor(bench: &Bench) {
 }
 
 #[rstest]
-#[case::while_the_server_looks(false, "MARK", "lost-1")]
-#[case::while_there_is_no_server(true, "MARK", "lost-2")]
+#[case::while_the_server_looks(false, 2)]
+#[case::while_there_is_no_server(true, 3)]
 #[tokio::test]
 async fn a_supervisor_that_is_killed_is_a_lost_attempt_and_leaves_no_process(
     #[case] reopened: bool,
-    #[case] name: &str,
-    #[case] mark: &str,
+    #[case] number: u32,
 ) {
+    let (mark, time) = (mark(&format!("lost-{number}")), own_time(number));
     let mut bench = Bench::open().await;
     let count = bench.file("count");
     // What leaves the session is still known by its environment, what cleans its environment by its session.
     let script = format!(
-        "echo x >> {count}; [ $(wc -l < {count}) -gt 1 ] && exit 0; setsid sleep 300 & env -i sleep 300.125 & wait",
+        "echo x >> {count}; [ $(wc -l < {count}) -gt 1 ] && exit 0; setsid sleep 300 & env -i sleep {time} & wait",
         count = count.display()
     );
     let job = with(shell("lost", &script), "/backoffLimit", json!(1));
     let key = bench
-        .apply(&with(job, &format!("{CONTAINER}/env"), json!([{"name": name, "value": mark}])))
+        .apply(&with(job, &format!("{CONTAINER}/env"), json!([{"name": "MARK", "value": mark}])))
         .await
         .expect("a job");
     eventually("the start", || (lines(&count).len() == 1).then_some(())).await;
-    eventually("its processes", || (processes_with(&format!("{name}={mark}")).len() >= 2).then_some(())).await;
+    eventually("its processes", || (processes_with(&mark).len() >= 2).then_some(())).await;
+    eventually("the clean one", || (sleepers(&time).len() == 1).then_some(())).await;
     if reopened {
         bench.cluster.stop(false, std::time::Duration::ZERO).await;
         kill_supervisor(&bench).await;
@@ -139,7 +141,8 @@ async fn a_supervisor_that_is_killed_is_a_lost_attempt_and_leaves_no_process(
     }
     let end = bench.end_of(&key).await;
     assert_eq!((end.state, end.attempts), (JobState::Succeeded, 2));
-    assert_eq!(processes_with(&format!("{name}={mark}")), Vec::<String>::new());
+    assert_eq!(processes_with(&mark), Vec::<String>::new());
+    assert_eq!(sleepers(&time), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -208,11 +208,30 @@ pub(crate) fn lines(path: &Path) -> Vec<String> {
 
 /// Processes with this text in their environment.
 pub(crate) fn processes_with(marker: &str) -> Vec<String> {
+    processes("environ", marker)
+}
+
+/// Processes that sleep for so many seconds.
+pub(crate) fn sleepers(seconds: &str) -> Vec<String> {
+    processes("cmdline", &["sleep", seconds, ""].join("\0"))
+}
+
+/// A text that no process has but those of this test, in this run of it.
+pub(crate) fn mark(test: &str) -> String {
+    format!("{test}-{}", std::process::id())
+}
+
+/// A time to sleep, which nobody else sleeps.
+pub(crate) fn own_time(number: u32) -> String {
+    format!("{}.{}", 300 + number, std::process::id())
+}
+
+fn processes(file: &str, text: &str) -> Vec<String> {
     let processes = std::fs::read_dir("/proc").expect("/proc").filter_map(Result::ok);
     processes
         .filter(|process| {
-            let environment = std::fs::read(process.path().join("environ")).unwrap_or_default();
-            environment.windows(marker.len()).any(|window| window == marker.as_bytes())
+            let content = std::fs::read(process.path().join(file)).unwrap_or_default();
+            content.windows(text.len()).any(|window| window == text.as_bytes())
         })
         .map(|process| process.file_name().to_string_lossy().into_owned())
         .collect()

@@ -145,8 +145,9 @@ fn same(pid: Pid, seen: &Stat) -> Option<OwnedFd> {
 fn left_behind(supervisor: &ProcessId, scratch: &Path) -> io::Result<Vec<(Pid, Stat)>> {
     let processes = all()?;
     // While a stranger has the supervisor's number, no process of the supervisor's session can exist: the kernel gives
-    // a number that names a session to nobody else.
-    let session_is_ours = !processes.iter().any(|(pid, _)| pid.as_raw_pid() == supervisor.pid);
+    // a number that names a session to nobody else. (The supervisor itself may be there, dead and not yet collected.)
+    let stranger = |(pid, stat): &(Pid, Stat)| pid.as_raw_pid() == supervisor.pid && stat.ticks != supervisor.ticks;
+    let session_is_ours = !processes.iter().any(stranger);
     let ours = processes.into_iter().filter(|(pid, stat)| {
         let in_session = session_is_ours && stat.session == supervisor.pid;
         let later = stat.ticks >= supervisor.ticks && !stat.dead && *pid != getpid();
