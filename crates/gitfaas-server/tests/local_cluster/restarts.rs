@@ -1,9 +1,12 @@
 //! What an earlier server left: running, waiting, ended.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use gitfaas_core::run::JobState;
+use gitfaas_server::clock::{Clock, ManualClock, SystemClock};
+use gitfaas_server::cluster::local::Settings;
 use gitfaas_server::cluster::{Cluster, ClusterEvent};
 use serde_json::json;
 
@@ -66,7 +69,7 @@ async fn what_waited_is_started_in_its_order() {
     eventually("the start", || (lines(&order).len() == 1).then_some(())).await;
     bench.cluster.stop(false, Duration::ZERO).await;
     std::fs::write(&go, "").expect("a file");
-    let mut bench = Bench::open_in(std::sync::Arc::clone(&bench.root), |settings| settings.max_live = 1).await;
+    let mut bench = Bench::open_in(Arc::clone(&bench.root), |settings| settings.max_live = 1).await;
     for key in &keys {
         assert_eq!(bench.end_of(key).await.state, JobState::Succeeded);
     }
@@ -95,4 +98,23 @@ async fn a_watch_tells_all_jobs_before_it_is_synced_and_released_ones_no_more() 
     let Some(ClusterEvent::Job { observation, .. }) = events.next().await else { panic!("no job") };
     assert_eq!(observation, kept);
     assert_eq!(events.next().await, Some(ClusterEvent::Synced));
+}
+
+#[tokio::test]
+async fn what_a_single_run_left_is_forgotten_after_a_day() {
+    let clock = Arc::new(ManualClock::new(SystemClock.now()));
+    let own_clock = |settings: &mut Settings| settings.clock = Arc::clone(&clock) as Arc<dyn Clock>;
+    let mut bench = Bench::open_with(own_clock).await;
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "map"}});
+    bench.apply(&map).await.expect("an applied object");
+    let key = bench.run(&shell("past", "true")).await.job;
+    bench.cluster.release(&key).await.expect("a release");
+    let folders = [bench.file("data/jobs/released"), bench.file("data/jobs/objects")];
+    let left = || folders.iter().map(|folder| folder.read_dir().expect("a folder").count()).collect::<Vec<_>>();
+    for (hours, wanted) in [(23, [1, 1]), (2, [0, 0])] {
+        clock.advance(Duration::from_hours(hours));
+        bench.cluster.stop(false, Duration::ZERO).await;
+        bench = Bench::open_in(Arc::clone(&bench.root), own_clock).await;
+        eventually("tidying", || (left() == wanted).then_some(())).await;
+    }
 }
