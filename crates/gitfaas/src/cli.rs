@@ -92,7 +92,8 @@ pub(crate) struct Demo {
     /// Leave it serving at the end, to look around
     #[arg(long)]
     pub(crate) keep: bool,
-    /// Use this directory of functions instead of the built-in pipeline
+    /// Put the pipeline's files here, to look at and change; a folder that has them is used as it is [default: a
+    /// temporary folder]
     #[arg(long, value_hint = ValueHint::DirPath)]
     pub(crate) dir: Option<PathBuf>,
     /// Where to keep requests, runs and logs [default: a temporary folder]
@@ -137,9 +138,9 @@ pub(crate) struct Settings {
     /// The config file in the directory
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
-    /// What to log: a level, or `target=level` pairs
-    #[arg(long, value_name = "FILTER", env = "GITFAAS_LOG", default_value = "info")]
-    pub(crate) log: String,
+    /// What to log on stderr: a level, or `target=level` pairs [default: info; warn for `dev`]
+    #[arg(long, value_name = "FILTER", env = "GITFAAS_LOG")]
+    pub(crate) log: Option<String>,
     /// How log lines look
     #[arg(long, value_name = "FORMAT", env = "GITFAAS_LOG_FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,

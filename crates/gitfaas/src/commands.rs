@@ -7,7 +7,9 @@ mod get;
 mod lint;
 mod list;
 mod logs;
+mod machine;
 mod publish;
+mod reload;
 mod render;
 mod response;
 mod serve;
@@ -28,7 +30,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         match cli.command {
             Command::Demo(arguments) => demo::run(arguments, out).await,
             Command::Dev(arguments) => dev::run(arguments, out).await,
-            Command::Serve(arguments) => serve::run(arguments, out).await,
+            Command::Serve(arguments) => serve::run(arguments).await,
             Command::Publish(arguments) => publish::run(arguments, out).await,
             Command::Get(arguments) => get::run(arguments, out).await,
             Command::List(arguments) => list::run(arguments, out).await,

@@ -1,10 +1,62 @@
-//! `gitfaas dev`.
+//! `gitfaas dev`: serves a directory on this machine, and says at each save what changed and what is wrong.
 
+use std::sync::Arc;
+
+use gitfaas_core::problem::Problem;
+use gitfaas_server::engine::{EngineError, Refresh};
+use gitfaas_server::source::Source as _;
+use gitfaas_server::source::directory::DirectorySource;
+use tokio::sync::mpsc;
+
+use super::functions;
+use super::machine::{self, Start, Stop};
+use super::reload::Reload;
 use crate::cli;
 use crate::exit::Outcome;
-use crate::output::Out;
+use crate::output::problem::Severity;
+use crate::output::{self, Out, style};
 
 /// Runs the command.
-pub(crate) async fn run(_arguments: cli::Dev, _out: Out) -> anyhow::Result<Outcome> {
-    anyhow::bail!("not connected yet")
+pub(crate) async fn run(arguments: cli::Dev, out: Out) -> anyhow::Result<Outcome> {
+    machine::log(arguments.settings.log.as_deref().unwrap_or("warn"), arguments.settings.log_format)?;
+    let mut stop = Stop::listen()?;
+    let policy = functions::policy(&arguments.settings.policy)?;
+    let source = Arc::new(DirectorySource::new(&arguments.dir, &arguments.settings.policy.config_path)?);
+    let data = machine::data_folder(arguments.settings.data.as_deref(), source.root())?;
+    let (reports, refreshes) = mpsc::unbounded_channel();
+    let start = Start { source: source.clone(), data: data.clone(), listen: arguments.listen, policy, end_runs: true };
+    let server = machine::start(start, Some(reports)).await?;
+    let url = style::paint(style::STRONG, &server.url());
+    output::line(&format!("gitfaas serves {} at {url}", source.root().display()))?;
+    output::line(&style::paint(
+        style::FAINT,
+        &format!("data in {}; Ctrl-C stops it and its functions", data.display()),
+    ))?;
+    let told = tokio::select! {
+        () = stop.asked() => Ok(()),
+        told = tell(&source, refreshes, out) => told,
+    };
+    stop.orderly(server).await;
+    told.map(|()| Outcome::Done)
+}
+
+/// Says what each refresh changed, until the server ends.
+async fn tell(
+    source: &DirectorySource,
+    mut refreshes: mpsc::UnboundedReceiver<Result<Refresh, EngineError>>,
+    out: Out,
+) -> anyhow::Result<()> {
+    let mut reload = Reload::default();
+    while let Some(refreshed) = refreshes.recv().await {
+        let said = reload.say(refreshed);
+        for line in &said.lines {
+            output::line(line)?;
+        }
+        if !said.problems.is_empty() {
+            let snapshot = source.snapshot().await?;
+            let problems: Vec<&Problem> = said.problems.iter().collect();
+            output::line(&functions::draw(&*snapshot, &problems, Severity::Error, out.width()).await)?;
+        }
+    }
+    Ok(())
 }

@@ -46,24 +46,29 @@ impl Functions {
 
     /// Draws problems in the files they are about, an empty line after each.
     pub(super) async fn draw(&self, problems: &[&Problem], severity: Severity, width: usize) -> String {
-        let mut sources: HashMap<&str, Option<String>> = HashMap::new();
-        let mut drawn = String::new();
-        for problem in problems {
-            let file = problem.file.as_str();
-            if !sources.contains_key(file) {
-                sources.insert(file, self.text(file).await);
-            }
-            drawn += &problem::draw(problem, severity, sources[file].as_deref(), width);
-            drawn += "\n\n";
-        }
-        drawn
+        draw(&*self.snapshot, problems, severity, width).await
     }
+}
 
-    async fn text(&self, file: &str) -> Option<String> {
-        let path: FunctionName = file.parse().ok()?;
-        let bytes = self.snapshot.read(&path, MAX_FILE).await.ok()?;
-        Some(String::from_utf8_lossy(&bytes).into_owned())
+/// Draws problems in the files of `snapshot` they are about, an empty line after each.
+pub(super) async fn draw(snapshot: &dyn Snapshot, problems: &[&Problem], severity: Severity, width: usize) -> String {
+    let mut sources: HashMap<&str, Option<String>> = HashMap::new();
+    let mut drawn = String::new();
+    for problem in problems {
+        let file = problem.file.as_str();
+        if !sources.contains_key(file) {
+            sources.insert(file, text(snapshot, file).await);
+        }
+        drawn += &problem::draw(problem, severity, sources[file].as_deref(), width);
+        drawn += "\n\n";
     }
+    drawn
+}
+
+async fn text(snapshot: &dyn Snapshot, file: &str) -> Option<String> {
+    let path: FunctionName = file.parse().ok()?;
+    let bytes = snapshot.read(&path, MAX_FILE).await.ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The policy that the arguments describe: the default one unless they name banned kinds.

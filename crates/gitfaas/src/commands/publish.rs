@@ -5,7 +5,7 @@ use gitfaas_server::clock::{Clock as _, SystemClock};
 
 use anstyle::AnsiColor;
 
-use super::wait::{self, Deadline};
+use super::wait::{self, Deadline, Logs};
 use crate::cli::{self, Format};
 use crate::client::Client;
 use crate::exit::Outcome;
@@ -34,7 +34,7 @@ pub(crate) async fn run(arguments: cli::Publish, out: Out) -> anyhow::Result<Out
     say(&report(&receipt.value, out.table_width()))?;
     let request = receipt.value.request_uid;
     let in_time = if arguments.follow {
-        wait::follow(&client, request, deadline, out.width(), &say).await?
+        wait::follow(&client, request, deadline, Logs::Follow, out.width(), &say).await?
     } else {
         wait::until_ended(&client, request, deadline).await?
     };

@@ -1,10 +1,45 @@
-//! `gitfaas serve`.
+//! `gitfaas serve`: serves for good; what runs when it stops goes on, and is found again at the next start.
 
+use std::sync::Arc;
+
+use gitfaas_server::engine::{EngineError, Refresh};
+use gitfaas_server::source::directory::DirectorySource;
+use tokio::sync::mpsc;
+
+use super::functions;
+use super::machine::{self, Start, Stop};
 use crate::cli;
 use crate::exit::Outcome;
-use crate::output::Out;
 
 /// Runs the command.
-pub(crate) async fn run(_arguments: cli::Serve, _out: Out) -> anyhow::Result<Outcome> {
-    anyhow::bail!("not connected yet")
+pub(crate) async fn run(arguments: cli::Serve) -> anyhow::Result<Outcome> {
+    machine::log(arguments.settings.log.as_deref().unwrap_or("info"), arguments.settings.log_format)?;
+    let mut stop = Stop::listen()?;
+    let policy = functions::policy(&arguments.settings.policy)?;
+    let source = Arc::new(DirectorySource::new(&arguments.dir, &arguments.settings.policy.config_path)?);
+    let data = machine::data_folder(arguments.settings.data.as_deref(), source.root())?;
+    let (reports, refreshes) = mpsc::unbounded_channel();
+    let start = Start { source, data, listen: arguments.listen, policy, end_runs: false };
+    let server = machine::start(start, Some(reports)).await?;
+    tokio::select! {
+        () = stop.asked() => {}
+        () = log_refreshes(refreshes) => {}
+    }
+    tracing::info!("stopping");
+    stop.orderly(server).await;
+    Ok(Outcome::Done)
+}
+
+/// Logs what each refresh changed and what is wrong; a source that cannot be read is logged where that is retried.
+async fn log_refreshes(mut refreshes: mpsc::UnboundedReceiver<Result<Refresh, EngineError>>) {
+    while let Some(refreshed) = refreshes.recv().await {
+        let Ok(refresh) = refreshed else { continue };
+        let revision = refresh.revision.unwrap_or_default();
+        for change in refresh.changes {
+            tracing::info!(topic.name = %change.topic, source.revision = revision, difference = ?change.difference, "topic changed");
+        }
+        for problem in refresh.problems {
+            tracing::warn!(source.revision = revision, %problem, "something is wrong with the functions");
+        }
+    }
 }

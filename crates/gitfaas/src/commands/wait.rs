@@ -75,15 +75,25 @@ pub(super) async fn until_ended(client: &Client, request: RequestId, deadline: D
     }
 }
 
+/// Whether logs are followed too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Logs {
+    /// They are.
+    Follow,
+    /// What happens is enough.
+    Leave,
+}
+
 /// Says what happens and what is logged, until nothing runs any more (true) or the time is up (false).
 pub(super) async fn follow(
     client: &Client,
     request: RequestId,
     deadline: Deadline,
+    logs: Logs,
     width: usize,
     say: &impl Fn(&str) -> anyhow::Result<()>,
 ) -> anyhow::Result<bool> {
-    match tokio::time::timeout(deadline.left(), Follow::new(client, width).run(request, say)).await {
+    match tokio::time::timeout(deadline.left(), Follow::new(client, logs, width).run(request, say)).await {
         Ok(result) => result.map(|()| true),
         Err(_) => Ok(false),
     }
@@ -92,6 +102,7 @@ pub(super) async fn follow(
 /// The logs that are being read, and what has been said.
 struct Follow<'a> {
     client: &'a Client,
+    logs: Logs,
     live: Live,
     begun: HashSet<RunId>,
     readers: JoinSet<()>,
@@ -101,10 +112,11 @@ struct Follow<'a> {
 }
 
 impl<'a> Follow<'a> {
-    fn new(client: &'a Client, width: usize) -> Self {
+    fn new(client: &'a Client, logs: Logs, width: usize) -> Self {
         let (sender, lines) = mpsc::channel(256);
         Self {
             client,
+            logs,
             live: Live::new(width),
             begun: HashSet::new(),
             readers: JoinSet::new(),
@@ -121,7 +133,9 @@ impl<'a> Follow<'a> {
             for line in self.live.lines(&tree, SystemClock.now()) {
                 say(&line)?;
             }
-            self.read_logs(&tree);
+            if self.logs == Logs::Follow {
+                self.read_logs(&tree);
+            }
             // A tree is not read in one moment: it is over when it is still quiet at the second look.
             if quiet && live::is_quiet(&tree) {
                 return self.finish(say).await;

@@ -1,0 +1,134 @@
+//! A server in this process, on this machine: what `dev`, `serve` and `demo` start.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use gitfaas_core::admission::Policy;
+use gitfaas_server::engine::{Parts, Settings};
+use gitfaas_server::server::{self, Config, RunningServer};
+use gitfaas_server::source::directory::DirectorySource;
+use gitfaas_server::workers::Reports;
+use sha2::{Digest as _, Sha256};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::LogFormat;
+use crate::exit::Usage;
+
+/// What a server on this machine is told.
+pub(super) struct Start {
+    /// Where its functions come from.
+    pub(super) source: Arc<DirectorySource>,
+    /// Where requests, runs and logs are kept.
+    pub(super) data: PathBuf,
+    /// Where it listens.
+    pub(super) listen: SocketAddr,
+    /// Which manifests it admits.
+    pub(super) policy: Policy,
+    /// Whether a stop ends the functions that run, or leaves them to the next start.
+    pub(super) end_runs: bool,
+}
+
+/// Starts the server; each refresh of its source is told to `reports`.
+///
+/// # Errors
+/// When the data folder is another server's, the address is taken, and the like.
+pub(super) async fn start(start: Start, reports: Reports) -> anyhow::Result<RunningServer> {
+    let parts = parts(start.source, &start.data)?;
+    let config = Config {
+        listen: start.listen,
+        settings: Settings { policy: start.policy, ..Settings::default() },
+        end_runs: start.end_runs,
+        ..Config::default()
+    };
+    Ok(server::start(config, parts, reports).await?)
+}
+
+/// What the server works with: the source, and a ledger and a cluster in the data folder.
+fn parts(_source: Arc<DirectorySource>, _data: &Path) -> anyhow::Result<Parts> {
+    anyhow::bail!("not connected yet")
+}
+
+/// The data folder: the one that was asked for, or one that belongs to the directory of functions.
+pub(super) fn data_folder(asked: Option<&Path>, functions: &Path) -> anyhow::Result<PathBuf> {
+    if let Some(asked) = asked {
+        return std::path::absolute(asked).with_context(|| format!("cannot tell where {} is", asked.display()));
+    }
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let state = set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state")));
+    let state = state.ok_or_else(|| Usage("there is no HOME to keep data in: say where with --data".to_owned()))?;
+    Ok(state.join("gitfaas").join(folder_name(functions)))
+}
+
+/// A name of its own for each directory: what people know it by, and a hash of where it is.
+fn folder_name(functions: &Path) -> String {
+    let name = functions.file_name().map_or_else(|| "root".into(), |name| name.to_string_lossy());
+    let hash = Sha256::digest(functions.as_os_str().as_encoded_bytes());
+    let hash = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]);
+    format!("{name}-{hash:08x}")
+}
+
+/// Sends what the server logs to stderr, in the form that was asked for.
+pub(super) fn log(filter: &str, format: LogFormat) -> anyhow::Result<()> {
+    let filter = EnvFilter::builder().parse(filter).map_err(|error| Usage(format!("--log: {error}")))?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let begun = match format {
+        LogFormat::Json => lines.json().try_init(),
+        LogFormat::Text => {
+            lines.with_ansi(anstream::stderr().current_choice() != anstream::ColorChoice::Never).try_init()
+        }
+    };
+    begun.map_err(|error| anyhow::anyhow!("cannot log: {error}"))
+}
+
+/// Ctrl-C and SIGTERM: both ask for an orderly stop.
+pub(super) struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    /// From now on neither ends the process by itself.
+    pub(super) fn listen() -> anyhow::Result<Self> {
+        let on = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self { interrupt: on(SignalKind::interrupt())?, terminate: on(SignalKind::terminate())? })
+    }
+
+    /// Returns at the next of them.
+    pub(super) async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    /// Stops the server in order; who asks a second time does not want to wait for that.
+    pub(super) async fn orderly(&mut self, server: RunningServer) {
+        tokio::select! {
+            () = server.stop() => {}
+            () = self.asked() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_directory_has_a_data_folder_of_its_own() {
+        let one = folder_name(Path::new("/home/ada/functions"));
+        assert!(one.starts_with("functions-") && one.len() == "functions-".len() + 8, "{one}");
+        assert_eq!(one, folder_name(Path::new("/home/ada/functions")));
+        assert_ne!(one, folder_name(Path::new("/home/eve/functions")));
+        assert!(folder_name(Path::new("/")).starts_with("root-"));
+    }
+
+    #[test]
+    fn the_data_folder_that_was_asked_for_is_taken() {
+        let data = data_folder(Some(Path::new("/var/state")), Path::new("/functions")).expect("a folder");
+        assert_eq!(data, Path::new("/var/state"));
+    }
+}
