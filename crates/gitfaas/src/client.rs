@@ -69,6 +69,8 @@ impl Client {
     /// When the address cannot be used.
     pub(crate) fn at(address: &str, token: Option<Token>) -> anyhow::Result<Self> {
         let base = address::parse(address)?;
+        // No client can be built without it, not even one for http. It fails only when it was done before.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         // An answer that points elsewhere is shown, not followed: the token and the message are for this server.
         let mut builder = reqwest::Client::builder()
             .connect_timeout(CONNECT)

@@ -16,7 +16,10 @@ mod serve;
 mod topics;
 mod wait;
 
+use std::path::Path;
+
 use anyhow::Context as _;
+use gitfaas_server::cluster::local::supervisor;
 
 use crate::cli::{Cli, Command};
 use crate::exit::Outcome;
@@ -25,21 +28,30 @@ use crate::output::Out;
 /// Runs what was typed.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
     let out = Out::standard();
-    let runtime = tokio::runtime::Runtime::new().context("cannot start the worker threads")?;
-    runtime.block_on(async {
-        match cli.command {
-            Command::Demo(arguments) => demo::run(arguments, out).await,
-            Command::Dev(arguments) => dev::run(arguments, out).await,
-            Command::Serve(arguments) => serve::run(arguments).await,
-            Command::Publish(arguments) => publish::run(arguments, out).await,
-            Command::Get(arguments) => get::run(arguments, out).await,
-            Command::List(arguments) => list::run(arguments, out).await,
-            Command::Response(arguments) => response::run(arguments, out).await,
-            Command::Logs(arguments) => logs::run(arguments, out).await,
-            Command::Topics(arguments) => topics::run(arguments, out).await,
-            Command::Lint(arguments) => lint::run(arguments, out).await,
-            Command::Render(arguments) => render::run(arguments, out).await,
-            Command::Supervise { .. } => anyhow::bail!("not connected yet"),
-        }
-    })
+    match cli.command {
+        Command::Demo(arguments) => wait_for(demo::run(arguments, out)),
+        Command::Dev(arguments) => wait_for(dev::run(arguments, out)),
+        Command::Serve(arguments) => wait_for(serve::run(arguments)),
+        Command::Publish(arguments) => wait_for(publish::run(arguments, out)),
+        Command::Get(arguments) => wait_for(get::run(arguments, out)),
+        Command::List(arguments) => wait_for(list::run(arguments, out)),
+        Command::Response(arguments) => wait_for(response::run(arguments, out)),
+        Command::Logs(arguments) => wait_for(logs::run(arguments, out)),
+        Command::Topics(arguments) => wait_for(topics::run(arguments, out)),
+        Command::Lint(arguments) => wait_for(lint::run(arguments, out)),
+        Command::Render(arguments) => wait_for(render::run(arguments, out)),
+        Command::Supervise { dir } => Ok(supervise(&dir)),
+    }
+}
+
+fn wait_for(command: impl Future<Output = anyhow::Result<Outcome>>) -> anyhow::Result<Outcome> {
+    tokio::runtime::Runtime::new().context("cannot start the worker threads")?.block_on(command)
+}
+
+/// There is one of these beside each attempt that runs, so it gets no runtime and its threads.
+fn supervise(dir: &Path) -> Outcome {
+    match supervisor::run(dir) {
+        0 => Outcome::Done,
+        _ => Outcome::Failed,
+    }
 }

@@ -117,8 +117,8 @@ async fn until_served(mut refreshes: Refreshes) -> anyhow::Result<()> {
 
 /// Prints the end of the log of each run that did not succeed.
 async fn show_failed(client: &Client, tree: &TreeView) -> anyhow::Result<()> {
-    for run in live::runs(tree).into_iter().filter(|run| run.phase != Phase::Succeeded) {
-        output::line(&style::paint(style::STRONG, &format!("==> {}, {} <==", live::name(run), run.phase)))?;
+    for (request, run) in live::runs(tree).into_iter().filter(|(_, run)| run.phase != Phase::Succeeded) {
+        output::line(&style::paint(style::STRONG, &format!("==> {}, {} <==", live::name(request, run), run.phase)))?;
         let mut lines = client.logs(run.id, false).await?;
         let mut last = std::collections::VecDeque::new();
         while let Some(line) = lines.next().await? {

@@ -102,11 +102,11 @@ mod tests {
         RUN                               FUNCTION      PHASE      ATTEMPTS  EXIT  TIME  REASON
         01j79r8m61f999qfg0000000016c3tn1  collect.yaml  succeeded  1         -     2.4s  -
 
-        collect                             succeeded     2.6s
-        └─ collect.yaml                     succeeded     2.4s  {"files":["a.csv.gz","b.csv.gz"]}
-           ├─ uncompress › uncompress.yaml  succeeded     2.4s
-           │  └─ convert › convert.yaml     running      5m54s  (17 bytes, application/x-thing)
-           └─ uncompress › uncompress.yaml  failed        2.4s  exit code 1
+        collect                   succeeded     2.6s
+        └─ collect.yaml           succeeded     2.4s  {"files":["a.csv.gz","b.csv.gz"]}
+           ├─ uncompress zone=eu  succeeded     2.4s
+           │  └─ convert zone=eu  running      5m54s  (17 bytes, application/x-thing)
+           └─ uncompress zone=eu  failed        2.4s  exit code 1
         "#);
     }
 

@@ -6,9 +6,12 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use gitfaas_core::admission::Policy;
+use gitfaas_server::clock::SystemClock;
+use gitfaas_server::cluster::local::{self, LocalCluster};
 use gitfaas_server::engine::{Parts, Settings};
 use gitfaas_server::server::{self, Config, RunningServer};
 use gitfaas_server::source::directory::DirectorySource;
+use gitfaas_server::store::embedded::EmbeddedStore;
 use gitfaas_server::workers::Reports;
 use sha2::{Digest as _, Sha256};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -36,7 +39,7 @@ pub(super) struct Start {
 /// # Errors
 /// When the data folder is another server's, the address is taken, and the like.
 pub(super) async fn start(start: Start, reports: Reports) -> anyhow::Result<RunningServer> {
-    let parts = parts(start.source, &start.data)?;
+    let parts = parts(start.source, &start.data).await?;
     let config = Config {
         listen: start.listen,
         settings: Settings { policy: start.policy, ..Settings::default() },
@@ -47,8 +50,17 @@ pub(super) async fn start(start: Start, reports: Reports) -> anyhow::Result<Runn
 }
 
 /// What the server works with: the source, and a ledger and a cluster in the data folder.
-fn parts(_source: Arc<DirectorySource>, _data: &Path) -> anyhow::Result<Parts> {
-    anyhow::bail!("not connected yet")
+async fn parts(source: Arc<DirectorySource>, data: &Path) -> anyhow::Result<Parts> {
+    let store = tokio::task::spawn_blocking({
+        let data = data.to_owned();
+        move || EmbeddedStore::open(&data)
+    })
+    .await??;
+    let gitfaas = std::env::current_exe().context("cannot tell where this program is")?;
+    let path = std::env::var_os("PATH").and_then(|path| path.into_string().ok());
+    let settings = local::Settings::new(data.to_owned(), source.root().to_owned(), gitfaas, path);
+    let cluster = LocalCluster::open(settings).await?;
+    Ok(Parts { source, store: Arc::new(store), cluster: Arc::new(cluster), clock: Arc::new(SystemClock) })
 }
 
 /// The data folder: the one that was asked for, or one that belongs to the directory of functions.

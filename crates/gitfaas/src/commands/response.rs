@@ -33,7 +33,7 @@ pub(crate) async fn run(arguments: cli::Response, out: Out) -> anyhow::Result<Ou
 pub(super) fn print(request: &RequestView, answers: &[ResponseView], out: Out) -> anyhow::Result<()> {
     for run in &request.runs {
         let Some(response) = answers.iter().find(|response| response.run == run.id) else {
-            output::remark(&format!("{} has not answered ({})", live::name(run), run.phase))?;
+            output::remark(&format!("{} has not answered ({})", live::name(request, run), run.phase))?;
             continue;
         };
         if request.runs.len() > 1 {

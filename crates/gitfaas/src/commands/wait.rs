@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use gitfaas_core::id::{RequestId, RunId};
 use gitfaas_core::run::Phase;
-use gitfaas_server::api::wire::{RunView, TreeView};
+use gitfaas_server::api::wire::TreeView;
 use gitfaas_server::clock::{Clock as _, SystemClock};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -146,10 +146,11 @@ impl<'a> Follow<'a> {
     }
 
     fn read_logs(&mut self, tree: &TreeView) {
-        for run in live::runs(tree) {
+        for (request, run) in live::runs(tree) {
             let has_begun = run.phase == Phase::Running || run.started_at.is_some();
             if has_begun && self.begun.insert(run.id) {
-                let reader = read_log(self.client.clone(), run.clone(), self.sender.clone(), self.streams.clone());
+                let name = style::paint(style::FAINT, &format!("{} |", live::name(request, run)));
+                let reader = read_log(self.client.clone(), run.id, name, self.sender.clone(), self.streams.clone());
                 self.readers.spawn(reader);
             }
         }
@@ -177,10 +178,9 @@ impl<'a> Follow<'a> {
 }
 
 /// Sends each line of a run's log, with the run's name before it.
-async fn read_log(client: Client, run: RunView, sender: mpsc::Sender<String>, streams: Arc<Semaphore>) {
+async fn read_log(client: Client, run: RunId, name: String, sender: mpsc::Sender<String>, streams: Arc<Semaphore>) {
     let Ok(_permit) = streams.acquire().await else { return };
-    let name = style::paint(style::FAINT, &format!("{} |", live::name(&run)));
-    let mut lines = match client.logs(run.id, true).await {
+    let mut lines = match client.logs(run, true).await {
         Ok(lines) => lines,
         Err(error) => {
             let _ = sender.send(format!("{name} (no logs: {})", escape::line(&error.to_string()))).await;

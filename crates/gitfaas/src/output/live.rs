@@ -4,10 +4,13 @@ use std::collections::HashMap;
 
 use gitfaas_core::id::RunId;
 use gitfaas_core::run::Phase;
-use gitfaas_server::api::wire::{ResponseView, RunView, TreeView};
+use gitfaas_server::api::wire::{RequestView, ResponseView, RunView, TreeView};
 use jiff::Timestamp;
 
 use super::{answer, escape, style, time, tree};
+
+/// Columns that the parameters of a request get.
+const PARAMS: usize = 24;
 
 /// Remembers what has been said.
 #[derive(Debug, Default)]
@@ -23,31 +26,37 @@ impl Live {
         Self { width, ..Self::default() }
     }
 
-    /// What is new in `tree`, in the order it happened as far as that can be told: a run's answer comes before its
-    /// end, and what it published after it.
+    /// What is new in `tree`, in the order it happened.
     pub(crate) fn lines(&mut self, tree: &TreeView, now: Timestamp) -> Vec<String> {
-        let mut lines = Vec::new();
-        self.visit(tree, tree.request.received_at, now, &mut lines);
-        lines
+        let mut events = Vec::new();
+        self.visit(tree, now, &mut events);
+        // A run's answer comes before its end, also when they were seen in the same millisecond.
+        events.sort_by_key(|event| event.at);
+        let start = tree.request.received_at;
+        let line = |event: Event| {
+            let name = style::paint(style::STRONG, &event.name);
+            format!("{:>6}  {name}  {}", time::span(start, event.at), event.text)
+        };
+        events.into_iter().map(line).collect()
     }
 
-    fn visit(&mut self, tree: &TreeView, start: Timestamp, now: Timestamp, lines: &mut Vec<String>) {
+    fn visit(&mut self, tree: &TreeView, now: Timestamp, events: &mut Vec<Event>) {
         for run in &tree.request.runs {
+            let name = name(&tree.request, run);
             let response = tree.responses.iter().find(|response| response.run == run.id);
-            if run.phase.is_final() {
-                lines.extend(response.and_then(|response| self.answered(run, response, start)));
-                lines.extend(self.moved(run, start, now));
-            } else {
-                lines.extend(self.moved(run, start, now));
-                lines.extend(response.and_then(|response| self.answered(run, response, start)));
+            if let Some((at, text)) = response.and_then(|response| self.answered(response)) {
+                events.push(Event { at, name: name.clone(), text });
+            }
+            if let Some((at, text)) = self.moved(run, now) {
+                events.push(Event { at, name, text });
             }
         }
         for child in &tree.children {
-            self.visit(child, start, now, lines);
+            self.visit(child, now, events);
         }
     }
 
-    fn moved(&mut self, run: &RunView, start: Timestamp, now: Timestamp) -> Option<String> {
+    fn moved(&mut self, run: &RunView, now: Timestamp) -> Option<(Timestamp, String)> {
         let note = tree::note(run, None);
         let state = (run.phase, note.clone());
         if self.runs.insert(run.id, state.clone()) == Some(state) {
@@ -60,26 +69,38 @@ impl Live {
         };
         let phase = style::paint_phase(run.phase, run.phase.as_str());
         let note = if note.is_empty() { note } else { format!(": {note}") };
-        Some(format!("{}{phase}{note}", heading(run, start, at.unwrap_or(now))))
+        Some((at.unwrap_or(now), format!("{phase}{note}")))
     }
 
-    fn answered(&mut self, run: &RunView, response: &ResponseView, start: Timestamp) -> Option<String> {
-        if self.answers.insert(run.id, response.received_at) == Some(response.received_at) {
+    fn answered(&mut self, response: &ResponseView) -> Option<(Timestamp, String)> {
+        let at = response.received_at;
+        if self.answers.insert(response.run, at) == Some(at) {
             return None;
         }
-        let head = heading(run, start, response.received_at);
         let short = answer::clip(&answer::short(response), self.width.saturating_sub(50).max(40));
-        Some(format!("{head}answered {short}"))
+        Some((at, format!("answered {short}")))
     }
 }
 
-fn heading(run: &RunView, start: Timestamp, at: Timestamp) -> String {
-    format!("{:>6}  {}  ", time::span(start, at), style::paint(style::STRONG, &name(run)))
+/// One thing that happened to a run.
+struct Event {
+    at: Timestamp,
+    name: String,
+    text: String,
 }
 
-/// What a run is called in front of a line: its topic and function.
-pub(crate) fn name(run: &RunView) -> String {
-    escape::line(&format!("{} › {}", run.topic, run.function))
+/// What a run is called: its topic, its function where the topic has several, and the parameters, which tell apart
+/// what fans out.
+pub(crate) fn name(request: &RequestView, run: &RunView) -> String {
+    let mut name = request.topic.to_string();
+    if request.runs.len() > 1 {
+        name += " › ";
+        name += run.function.as_str();
+    }
+    let params: Vec<String> = request.params.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let params = answer::clip(&escape::line(&params.join(" ")), PARAMS);
+    let gap = if params.is_empty() { "" } else { " " };
+    format!("{}{gap}{params}", escape::line(&name))
 }
 
 /// Whether nothing in the tree runs or waits any more.
@@ -92,9 +113,9 @@ pub(crate) fn all_succeeded(tree: &TreeView) -> bool {
     tree.request.runs.iter().all(|run| run.phase == Phase::Succeeded) && tree.children.iter().all(all_succeeded)
 }
 
-/// Every run of the tree, parents first.
-pub(crate) fn runs(tree: &TreeView) -> Vec<&RunView> {
-    let mut all: Vec<&RunView> = tree.request.runs.iter().collect();
+/// Every run of the tree with its request, parents first.
+pub(crate) fn runs(tree: &TreeView) -> Vec<(&RequestView, &RunView)> {
+    let mut all: Vec<_> = tree.request.runs.iter().map(|run| (&tree.request, run)).collect();
     all.extend(tree.children.iter().flat_map(runs));
     all
 }
@@ -102,4 +123,62 @@ pub(crate) fn runs(tree: &TreeView) -> Vec<&RunView> {
 /// Whether each run of the request itself succeeded.
 pub(crate) fn own_succeeded(tree: &TreeView) -> bool {
     tree.request.runs.iter().all(|run| run.phase == Phase::Succeeded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::tree::samples;
+    use gitfaas_server::api::wire::Body;
+
+    fn plain(lines: &[String]) -> String {
+        anstream::adapter::strip_str(&lines.join("\n")).to_string()
+    }
+
+    #[test]
+    fn what_happened_is_told_once_and_in_its_order() {
+        let mut live = Live::new(100);
+        let now = samples::time("2026-11-23T15:04:08Z");
+        insta::assert_snapshot!(plain(&live.lines(&samples::pipeline(), now)), @r#"
+        0.2s  convert zone=eu  running
+        1.5s  collect zone=eu  answered {"files":["a.csv.gz","b.csv.gz"]}
+        1.5s  convert zone=eu  answered (17 bytes, application/x-thing)
+        2.6s  collect zone=eu  succeeded
+        2.6s  uncompress zone=eu  succeeded
+        2.6s  uncompress zone=eu  failed: exit code 1
+        "#);
+        assert_eq!(live.lines(&samples::pipeline(), now), Vec::<String>::new());
+        let mut later = samples::pipeline();
+        let last = &mut later.children[0].children[0].request.runs[0];
+        last.phase = Phase::Succeeded;
+        last.finished_at = Some(now);
+        assert_eq!(plain(&live.lines(&later, now)), "  2.8s  convert zone=eu  succeeded");
+    }
+
+    #[test]
+    fn functions_are_named_where_there_are_several() {
+        let tree = samples::two_functions();
+        let text = plain(&Live::new(100).lines(&tree, samples::time("2026-11-23T15:04:08Z")));
+        assert!(text.contains("orders › ship.yaml zone=eu  failed: 2 attempts, exit code 3"), "{text}");
+    }
+
+    #[test]
+    fn a_tree_is_quiet_when_nothing_in_it_moves() {
+        let mut tree = samples::pipeline();
+        assert!(!is_quiet(&tree) && !all_succeeded(&tree) && own_succeeded(&tree));
+        tree.children[0].children.clear();
+        assert!(is_quiet(&tree) && !all_succeeded(&tree));
+        tree.children.pop();
+        assert!(all_succeeded(&tree));
+    }
+
+    #[test]
+    fn nothing_that_is_told_can_write_to_the_terminal() {
+        let mut tree = samples::two_functions();
+        tree.request.params.insert("\x1b[2J".to_owned(), "\u{202e}\n".to_owned());
+        samples::answer(&mut tree, 0, Body::Text("\x1b]0;x\x07".to_owned()));
+        let text = plain(&Live::new(100).lines(&tree, samples::time("2026-11-23T15:04:08Z")));
+        assert!(!text.chars().any(|c| escape::is_hostile(c) && c != '\n'), "{text:?}");
+        assert_eq!(text.lines().count(), 4, "{text}");
+    }
 }

@@ -5,7 +5,7 @@ use gitfaas_server::api::wire::{RequestView, ResponseView, RunView, TreeView};
 use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{answer, escape, style, time};
+use super::{answer, escape, live, style, time};
 
 /// A note is given at least this many columns, also where the terminal is narrow.
 const NOTE: usize = 24;
@@ -103,14 +103,14 @@ fn draw_entries(entries: &[Entry], stem: &str, look: Look, rows: &mut Vec<Row>) 
     for (place, entry) in entries.iter().enumerate() {
         let (branch, below) = if place + 1 == entries.len() { ("└─ ", "   ") } else { ("├─ ", "│  ") };
         let (tree, run, name) = match *entry {
-            Entry::Run(tree, run) => (tree, run, run.function.to_string()),
-            Entry::Child(tree, run) => (tree, run, format!("{} › {}", run.topic, run.function)),
+            Entry::Run(tree, run) => (tree, run, escape::line(run.function.as_str())),
+            Entry::Child(tree, run) => (tree, run, live::name(&tree.request, run)),
             Entry::Cut => {
                 rows.push(Row::remark(format!("{stem}{branch}… there is more than is shown here")));
                 continue;
             }
         };
-        let label = format!("{stem}{branch}{}", escape::line(&name));
+        let label = format!("{stem}{branch}{name}");
         rows.push(run_row(label, run, response_of(tree, run), look));
         let children = tree.children.iter().filter(|child| published(run, child));
         let mut below_entries: Vec<Entry> = Vec::new();

@@ -12,11 +12,11 @@ fn plain(tree: &TreeView, width: usize, ids: bool) -> String {
 #[test]
 fn each_run_stands_under_the_run_that_published_for_it() {
     insta::assert_snapshot!(plain(&pipeline(), 100, false), @r#"
-    collect                             succeeded    2.6s
-    └─ collect.yaml                     succeeded    2.4s  {"files":["a.csv.gz","b.csv.gz"]}
-       ├─ uncompress › uncompress.yaml  succeeded    2.4s
-       │  └─ convert › convert.yaml     running      4.2s  (17 bytes, application/x-thing)
-       └─ uncompress › uncompress.yaml  failed       2.4s  exit code 1
+    collect                   succeeded    2.6s
+    └─ collect.yaml           succeeded    2.4s  {"files":["a.csv.gz","b.csv.gz"]}
+       ├─ uncompress zone=eu  succeeded    2.4s
+       │  └─ convert zone=eu  running      4.2s  (17 bytes, application/x-thing)
+       └─ uncompress zone=eu  failed       2.4s  exit code 1
     "#);
 }
 
@@ -66,8 +66,8 @@ fn what_is_cut_or_belongs_to_nobody_is_shown_all_the_same() {
     insta::assert_snapshot!(plain(&tree, 100, false), @r#"
     root                                   succeeded    2.6s
     ├─ a.yaml                              succeeded    2.4s
-    ├─ stray › b.yaml                      queued
-    │  └─ below › c.yaml                   pending
+    ├─ stray zone=eu                       queued
+    │  └─ below zone=eu                    pending
     └─ … there is more than is shown here
     "#);
 }
