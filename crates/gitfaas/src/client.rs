@@ -121,6 +121,11 @@ impl Client {
         self.get(&["api", "v1", "topics", topic.as_str()], &[], Duration::ZERO).await
     }
 
+    /// Where functions come from, and what is wrong there.
+    pub(crate) async fn source(&self) -> Result<Answer<wire::SourceView>, Error> {
+        self.get(&["api", "v1", "source"], &[], Duration::ZERO).await
+    }
+
     /// A page of requests.
     pub(crate) async fn requests(&self, filter: &Filter) -> Result<Answer<wire::List<wire::RequestView>>, Error> {
         self.get(&["api", "v1", "requests"], &filter.query, Duration::ZERO).await

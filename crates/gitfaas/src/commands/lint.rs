@@ -182,8 +182,6 @@ mod tests {
     async fn programs_get_a_list_of_findings() {
         let dir = directory(&[]);
         let report = report(&dir).await;
-        insta::assert_snapshot!(report.json().expect("it is JSON"), @r#"
-        [{"severity":"error","file":"config.json","message":"the config file does not exist"}]
-        "#);
+        insta::assert_snapshot!(report.json().expect("it is JSON"), @r#"[{"severity":"error","file":"config.json","message":"the config file does not exist"}]"#);
     }
 }

@@ -61,11 +61,10 @@ fn report(receipt: &Receipt, width: Option<u16>) -> String {
     let rows = receipt.applies.iter().map(|apply| {
         let verdict =
             if apply.error { Field::colored(&apply.message, AnsiColor::Red) } else { Field::from(&apply.message) };
-        let objects: Vec<String> = apply.objects.iter().map(ToString::to_string).collect();
-        [Field::from(&apply.path), Field::from(apply.run_id), objects.join(", ").into(), verdict]
+        [Field::from(&apply.path), Field::from(apply.run_id), verdict]
     });
     text += "\n\n";
-    text += &table::draw(["FUNCTION", "RUN", "CREATED", "REPORT"], rows.collect(), width);
+    text += &table::draw(["FUNCTION", "RUN", "REPORT"], rows.collect(), width);
     text
 }
 
@@ -93,16 +92,16 @@ mod tests {
             objects,
         };
         let applies = vec![
-            apply(0, false, "created", vec![job]),
+            apply(0, false, "applied Job collect-a1b2", vec![job]),
             apply(1, true, "the cluster refused it:\x1b[2J no such kind", vec![]),
         ];
         let receipt = Receipt { request_uid: request.id, applies, error: true };
         insta::assert_snapshot!(anstream::adapter::strip_str(&report(&receipt, None)), @r#"
         request 0199d3b4-58c1-7a52-9d3e-000000000007
 
-        FUNCTION        RUN                               CREATED           REPORT
-        ship.yaml       01j79r8m61f999qfg000000007j89i49  Job collect-a1b2  created
-        audit/log.yaml  01j79r8m61f999qfg00000000742bsrk  -                 the cluster refused it:\x1b[2J no such kind
+        FUNCTION        RUN                               REPORT
+        ship.yaml       01j79r8m61f999qfg000000007j89i49  applied Job collect-a1b2
+        audit/log.yaml  01j79r8m61f999qfg00000000742bsrk  the cluster refused it:\x1b[2J no such kind
         "#);
     }
 }

@@ -1,7 +1,9 @@
 //! `gitfaas topics`: what can be published to, what listens, and what is wrong with it.
 
 use anstyle::AnsiColor;
-use gitfaas_server::api::wire::TopicView;
+use gitfaas_core::problem::Problem;
+use gitfaas_server::api::wire::{SourceView, TopicView};
+use std::collections::BTreeSet;
 
 use crate::cli::{self, Format};
 use crate::client::Client;
@@ -12,34 +14,43 @@ use crate::output::{self, Out, escape};
 /// Runs the command.
 pub(crate) async fn run(arguments: cli::Topics, out: Out) -> anyhow::Result<Outcome> {
     let client = Client::new(&arguments.address)?;
-    let (topics, json) = if let Some(topic) = &arguments.topic {
+    let json = arguments.output.format == Format::Json;
+    if let Some(topic) = &arguments.topic {
         let answer = client.topic(topic).await?;
-        (vec![answer.value], answer.json)
-    } else {
-        let answer = client.topics().await?;
-        (answer.value.items, answer.json)
-    };
-    if arguments.output.format == Format::Json {
-        output::server_json(&json)?;
-    } else if topics.is_empty() {
-        output::remark("no topics")?;
-    } else {
-        output::line(&draw(&topics, out.table_width()))?;
+        if json {
+            output::server_json(&answer.json)?;
+        } else {
+            output::line(&draw(std::slice::from_ref(&answer.value), None, out.table_width()))?;
+        }
+        return Ok(Outcome::Done);
     }
+    let answer = client.topics().await?;
+    if json {
+        output::server_json(&answer.json)?;
+        return Ok(Outcome::Done);
+    }
+    // A config file that is wrong belongs to no topic.
+    let source = client.source().await?.value;
+    output::line(&draw(&answer.value.items, Some(&source), out.table_width()))?;
     Ok(Outcome::Done)
 }
 
-fn draw(topics: &[TopicView], width: Option<u16>) -> String {
-    let mut text = table::draw(
-        ["TOPIC", "FUNCTION", "PARAMETERS", "STATE", "REVISION"],
-        topics.iter().flat_map(rows).collect(),
-        width,
-    );
-    for problem in topics.iter().flat_map(|topic| &topic.problems) {
-        text.push('\n');
-        text += &escape::line(&problem.to_string());
+/// The topics as a table, and below it all that is wrong, each thing once.
+fn draw(topics: &[TopicView], source: Option<&SourceView>, width: Option<u16>) -> String {
+    let header = ["TOPIC", "FUNCTION", "PARAMETERS", "STATE", "REVISION"];
+    let mut lines = vec![match topics {
+        [] => "no topics".to_owned(),
+        topics => table::draw(header, topics.iter().flat_map(rows).collect(), width),
+    }];
+    let of_source = source.into_iter().flat_map(|source| &source.problems);
+    let problems: BTreeSet<&Problem> = topics.iter().flat_map(|topic| &topic.problems).chain(of_source).collect();
+    let error = source.and_then(|source| source.last_error.as_deref());
+    if error.is_some() || !problems.is_empty() {
+        lines.push(String::new());
     }
-    text
+    lines.extend(error.map(escape::line));
+    lines.extend(problems.iter().map(|problem| escape::line(&problem.to_string())));
+    lines.join("\n")
 }
 
 /// A row for each function of the topic, or one for a topic without any.
@@ -75,7 +86,7 @@ fn brief(revision: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gitfaas_core::problem::{Position, Problem};
+    use gitfaas_core::problem::Position;
     use gitfaas_server::api::wire::FunctionView;
 
     fn topic(name: &str, functions: &[(&str, &[&str])]) -> TopicView {
@@ -95,16 +106,30 @@ mod tests {
     #[test]
     fn topics_say_what_listens_and_what_is_wrong() {
         let mistake = Problem::at("web.yaml", Position { line: 3, column: 9 }, "bad\x1b[2J indentation");
-        let stale =
-            TopicView { stale: true, problems: vec![mistake], ..topic("web", &[("web.yaml", &["replicas", "zone"])]) };
+        let stale = TopicView {
+            stale: true,
+            problems: vec![mistake.clone()],
+            ..topic("web", &[("web.yaml", &["replicas", "zone"])])
+        };
         let broken = TopicView { revision: None, ..topic("new", &[]) };
         let fine = topic("collect", &[("collect.yaml", &[]), ("audit/log.yaml", &[])]);
-        insta::assert_snapshot!(anstream::adapter::strip_str(&draw(&[fine, stale, broken], None)), @r#"
+        let source = SourceView {
+            location: "/functions".to_owned(),
+            config_path: "config.json".to_owned(),
+            revision: None,
+            last_success: None,
+            last_error: Some("cannot read the directory".to_owned()),
+            problems: vec![mistake, Problem::of_file("config.json", "does not exist")],
+        };
+        insta::assert_snapshot!(anstream::adapter::strip_str(&draw(&[fine, stale, broken], Some(&source), None)), @r#"
         TOPIC    FUNCTION        PARAMETERS     STATE   REVISION
         collect  collect.yaml    -              ok      dir@sha256:132f4e7…
         collect  audit/log.yaml  -              ok      dir@sha256:132f4e7…
         web      web.yaml        replicas zone  stale   dir@sha256:132f4e7…
         new      -               -              broken  -
+
+        cannot read the directory
+        config.json: does not exist
         web.yaml:3:9: bad\x1b[2J indentation
         "#);
     }
