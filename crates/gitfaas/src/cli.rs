@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use gitfaas_core::id::{RequestId, RunId};
 use gitfaas_core::run::Phase;
 use gitfaas_core::topic::TopicName;
@@ -138,6 +138,16 @@ pub(crate) struct Settings {
     /// The config file in the directory
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
+    /// The largest message and answer, in bytes
+    #[arg(long, value_name = "BYTES", env = "GITFAAS_MAX_BODY", default_value_t = 1 << 20)]
+    #[arg(value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1 << 30))]
+    pub(crate) max_body: usize,
+    /// Where functions reach this server [default: the address it listens on]
+    #[arg(long, value_name = "URL", env = "GITFAAS_BASE_URL", value_hint = ValueHint::Url)]
+    pub(crate) base_url: Option<String>,
+    /// How long a request is kept after its last run ended (`90m`, `48h`)
+    #[arg(long, value_name = "TIME", env = "GITFAAS_RETENTION", default_value = "48h", value_parser = value::duration)]
+    pub(crate) retention: Duration,
     /// What to log on stderr: a level, or `target=level` pairs [default: info; warn for `dev`]
     #[arg(long, value_name = "FILTER", env = "GITFAAS_LOG")]
     pub(crate) log: Option<String>,
@@ -184,6 +194,7 @@ pub(crate) struct MessageArgs {
 
 /// `gitfaas publish`.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("waiting").args(["wait", "follow"]).multiple(true)))]
 pub(crate) struct Publish {
     /// The topic to publish to
     pub(crate) topic: TopicName,
@@ -197,7 +208,7 @@ pub(crate) struct Publish {
     #[arg(long)]
     pub(crate) follow: bool,
     /// How long --wait and --follow last at most (`90`, `90s`, `5m`, `1h30m`)
-    #[arg(long, value_name = "TIME", value_parser = value::duration)]
+    #[arg(long, value_name = "TIME", value_parser = value::duration, requires = "waiting")]
     pub(crate) timeout: Option<Duration>,
     /// How the output looks
     #[command(flatten)]

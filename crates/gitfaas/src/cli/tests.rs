@@ -36,7 +36,9 @@ fn nonsense_is_a_usage_error() {
         "publish",
         "publish a/b",
         "publish t -p x",
-        "publish t --timeout soon",
+        "publish t --wait --timeout soon",
+        "publish t --timeout 5",
+        "dev --max-body 0",
         "get nothing",
         "list --phase done",
         "list --limit 0",
@@ -74,5 +76,6 @@ fn dev_and_serve_listen_where_they_should() {
         panic!("serve")
     };
     assert!(serve.listen.ip().is_unspecified());
+    assert_eq!((serve.settings.max_body, serve.settings.retention), (1_048_576, Duration::from_hours(48)));
     assert_eq!(serve.settings.policy.banned_kinds, Some(vec!["Role,RoleBinding".to_owned(), "Secret".to_owned()]));
 }

@@ -117,7 +117,8 @@ impl fmt::Display for Refusal {
             }
             None => write!(f, "the server, or a proxy before it, said {}", self.status)?,
         }
-        match advice(self.status) {
+        // What is too large is explained by gitfaas itself, not by a proxy.
+        match advice(self.status).filter(|_| self.problem.is_none() || self.status != StatusCode::PAYLOAD_TOO_LARGE) {
             Some(advice) => write!(f, "\n{advice}"),
             None => Ok(()),
         }

@@ -11,16 +11,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use gitfaas_core::admission::Policy;
 use gitfaas_core::run::Phase;
 use gitfaas_core::topic::TopicName;
 use gitfaas_server::api::wire::TreeView;
 use gitfaas_server::clock::{Clock as _, SystemClock};
 use gitfaas_server::engine::{EngineError, Refresh};
+use gitfaas_server::server::Config;
 use gitfaas_server::source::directory::DirectorySource;
 use tokio::sync::mpsc;
 
-use super::machine::{self, Start, Stop};
+use super::machine::{self, Stop};
 use super::wait::{self, Deadline, Logs};
 use crate::cli::{self, LogFormat};
 use crate::client::Client;
@@ -54,8 +54,8 @@ pub(crate) async fn run(arguments: cli::Demo, out: Out) -> anyhow::Result<Outcom
     pipeline::put(&functions)?;
     let (reports, refreshes) = mpsc::unbounded_channel();
     let source = Arc::new(DirectorySource::new(&functions, "config.json")?);
-    let start = Start { source, data, listen: address(), policy: Policy::default(), end_runs: true };
-    let server = machine::start(start, Some(reports)).await?;
+    let config = Config { listen: address(), end_runs: true, ..Config::default() };
+    let server = machine::start(source, &data, config, Some(reports)).await?;
     let url = server.url();
     let played = tokio::select! {
         played = play(&functions, &url, refreshes, out) => played,

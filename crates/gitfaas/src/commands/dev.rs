@@ -9,7 +9,7 @@ use gitfaas_server::source::directory::DirectorySource;
 use tokio::sync::mpsc;
 
 use super::functions;
-use super::machine::{self, Start, Stop};
+use super::machine::{self, Stop};
 use super::reload::Reload;
 use crate::cli;
 use crate::exit::Outcome;
@@ -20,12 +20,11 @@ use crate::output::{self, Out, style};
 pub(crate) async fn run(arguments: cli::Dev, out: Out) -> anyhow::Result<Outcome> {
     machine::log(arguments.settings.log.as_deref().unwrap_or("warn"), arguments.settings.log_format)?;
     let mut stop = Stop::listen()?;
-    let policy = functions::policy(&arguments.settings.policy)?;
+    let config = machine::config(arguments.listen, &arguments.settings, true)?;
     let source = Arc::new(DirectorySource::new(&arguments.dir, &arguments.settings.policy.config_path)?);
     let data = machine::data_folder(arguments.settings.data.as_deref(), source.root())?;
     let (reports, refreshes) = mpsc::unbounded_channel();
-    let start = Start { source: source.clone(), data: data.clone(), listen: arguments.listen, policy, end_runs: true };
-    let server = machine::start(start, Some(reports)).await?;
+    let server = machine::start(source.clone(), &data, config, Some(reports)).await?;
     let url = style::paint(style::STRONG, &server.url());
     output::line(&format!("gitfaas serves {} at {url}", source.root().display()))?;
     output::line(&style::paint(

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use gitfaas_core::admission::Policy;
+use gitfaas_server::api::Limits;
 use gitfaas_server::clock::SystemClock;
 use gitfaas_server::cluster::local::{self, LocalCluster};
 use gitfaas_server::engine::{Parts, Settings};
@@ -17,36 +17,36 @@ use sha2::{Digest as _, Sha256};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::LogFormat;
+use super::functions;
+use crate::cli::{self, LogFormat};
 use crate::exit::Usage;
 
-/// What a server on this machine is told.
-pub(super) struct Start {
-    /// Where its functions come from.
-    pub(super) source: Arc<DirectorySource>,
-    /// Where requests, runs and logs are kept.
-    pub(super) data: PathBuf,
-    /// Where it listens.
-    pub(super) listen: SocketAddr,
-    /// Which manifests it admits.
-    pub(super) policy: Policy,
-    /// Whether a stop ends the functions that run, or leaves them to the next start.
-    pub(super) end_runs: bool,
-}
-
-/// Starts the server; each refresh of its source is told to `reports`.
+/// Starts a server for the functions of `source`, with all it has to remember in the folder `data`; each refresh of
+/// the source is told to `reports`.
 ///
 /// # Errors
 /// When the data folder is another server's, the address is taken, and the like.
-pub(super) async fn start(start: Start, reports: Reports) -> anyhow::Result<RunningServer> {
-    let parts = parts(start.source, &start.data).await?;
-    let config = Config {
-        listen: start.listen,
-        settings: Settings { policy: start.policy, ..Settings::default() },
-        end_runs: start.end_runs,
-        ..Config::default()
-    };
+pub(super) async fn start(
+    source: Arc<DirectorySource>,
+    data: &Path,
+    config: Config,
+    reports: Reports,
+) -> anyhow::Result<RunningServer> {
+    let parts = parts(source, data).await?;
     Ok(server::start(config, parts, reports).await?)
+}
+
+/// What the arguments say about a server; `end_runs` is whether its stop ends the functions that run.
+pub(super) fn config(listen: SocketAddr, arguments: &cli::Settings, end_runs: bool) -> anyhow::Result<Config> {
+    let policy = functions::policy(&arguments.policy)?;
+    Ok(Config {
+        listen,
+        base_url: arguments.base_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
+        settings: Settings { policy, retention: arguments.retention, ..Settings::default() },
+        limits: Limits { body: arguments.max_body, ..Limits::default() },
+        end_runs,
+        ..Config::default()
+    })
 }
 
 /// What the server works with: the source, and a ledger and a cluster in the data folder.

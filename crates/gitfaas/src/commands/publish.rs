@@ -45,6 +45,9 @@ pub(crate) async fn run(arguments: cli::Publish, out: Out) -> anyhow::Result<Out
         let look = Look { width: out.width(), ids: false, now: SystemClock.now() };
         output::line(&format!("\n{}", tree::draw(&tree.value, look)))?;
     }
+    if !in_time {
+        output::remark(&format!("the time is up, and it goes on: gitfaas get {request}"))?;
+    }
     let succeeded = if arguments.follow { live::all_succeeded(&tree.value) } else { live::own_succeeded(&tree.value) };
     Ok(match (in_time, succeeded) {
         (false, _) => Outcome::TimeUp,

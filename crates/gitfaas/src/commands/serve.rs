@@ -6,8 +6,7 @@ use gitfaas_server::engine::{EngineError, Refresh};
 use gitfaas_server::source::directory::DirectorySource;
 use tokio::sync::mpsc;
 
-use super::functions;
-use super::machine::{self, Start, Stop};
+use super::machine::{self, Stop};
 use crate::cli;
 use crate::exit::Outcome;
 
@@ -15,12 +14,11 @@ use crate::exit::Outcome;
 pub(crate) async fn run(arguments: cli::Serve) -> anyhow::Result<Outcome> {
     machine::log(arguments.settings.log.as_deref().unwrap_or("info"), arguments.settings.log_format)?;
     let mut stop = Stop::listen()?;
-    let policy = functions::policy(&arguments.settings.policy)?;
+    let config = machine::config(arguments.listen, &arguments.settings, false)?;
     let source = Arc::new(DirectorySource::new(&arguments.dir, &arguments.settings.policy.config_path)?);
     let data = machine::data_folder(arguments.settings.data.as_deref(), source.root())?;
     let (reports, refreshes) = mpsc::unbounded_channel();
-    let start = Start { source, data, listen: arguments.listen, policy, end_runs: false };
-    let server = machine::start(start, Some(reports)).await?;
+    let server = machine::start(source, &data, config, Some(reports)).await?;
     tokio::select! {
         () = stop.asked() => {}
         () = log_refreshes(refreshes) => {}

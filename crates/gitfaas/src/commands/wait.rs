@@ -199,3 +199,45 @@ async fn read_log(client: Client, run: RunId, name: String, sender: mpsc::Sender
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::Router;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_server_that_restarts_is_asked_again() {
+        let mut asked = 0;
+        let answer = patiently(async || {
+            asked += 1;
+            if asked < 3 { Err(Error::unreachable("http://127.0.0.1:5", "connection refused")) } else { Ok(asked) }
+        });
+        assert_eq!(answer.await.expect("it is back"), 3);
+    }
+
+    #[tokio::test]
+    async fn what_does_not_pass_is_told_at_once() {
+        let mut asked = 0;
+        let answer: Result<(), Error> = patiently(async || {
+            asked += 1;
+            Err(Error::Strange("no gitfaas".to_owned()))
+        })
+        .await;
+        assert!(answer.is_err());
+        assert_eq!(asked, 1);
+    }
+
+    #[tokio::test]
+    async fn waiting_ends_when_the_time_is_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        tokio::spawn(axum::serve(listener, Router::new().fallback(std::future::pending::<()>)).into_future());
+        let client = Client::at(&address, None).expect("a client");
+        let request = "0199d3b4-58c1-7a52-9d3e-1f2a3b4c5d6e".parse().expect("an id");
+        let soon = || Deadline::after(Some(Duration::from_millis(30)));
+        assert!(!until_ended(&client, request, soon()).await.expect("it waits"));
+        let followed = follow(&client, request, soon(), Logs::Follow, 80, &|_| Ok(())).await;
+        assert!(!followed.expect("it waits"));
+    }
+}
