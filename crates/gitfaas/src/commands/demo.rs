@@ -139,7 +139,7 @@ fn look_around(url: &str, functions: &Path) -> String {
     let server = if url.ends_with(&format!("127.0.0.1:{PORT}")) { String::new() } else { format!(" --server {url}") };
     let commands =
         ["list", "topics", "get REQUEST --ids", "logs RUN", "publish collect -d '{\"folder\": \"data\"}' --follow"];
-    let mut lines = vec!["Still serving. In another terminal:".to_owned(), String::new()];
+    let mut lines = vec![String::new(), "Still serving. In another terminal:".to_owned(), String::new()];
     lines.extend(commands.map(|command| match command.split_once(' ') {
         Some((name, rest)) => format!("  gitfaas {name}{server} {rest}"),
         None => format!("  gitfaas {command}{server}"),

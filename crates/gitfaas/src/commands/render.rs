@@ -12,7 +12,7 @@ use gitfaas_core::key::LedgerKey;
 use gitfaas_core::manifest::Fillings;
 use gitfaas_core::message::MessageMeta;
 use gitfaas_core::nearest::did_you_mean;
-use gitfaas_core::plan::{Input, plan};
+use gitfaas_core::plan::{Input, PlanError, plan};
 use gitfaas_core::problem::Problem;
 use gitfaas_core::request::{Lineage, Request};
 use gitfaas_core::topic::TopicName;
@@ -40,16 +40,33 @@ pub(crate) async fn run(arguments: cli::Render, out: Out) -> anyhow::Result<Outc
     let functions = Functions::read(&source).await?;
     let wrong = wrong(&functions, &arguments.topic);
     if !wrong.is_empty() {
-        output::remark(functions.draw(&wrong, Severity::Error, out.width()).await.trim_end())?;
-        return Ok(Outcome::Failed);
+        return refuse(&functions, &wrong, out).await;
     }
     let topic = find(&functions, &arguments.topic)?;
-    let objects = objects(topic, message, &policy, functions.catalog.revision())?;
+    let objects = match objects(topic, message, &policy, functions.catalog.revision()) {
+        Ok(objects) => objects,
+        Err(error) => {
+            let places = places(&error);
+            return if places.is_empty() { Err(error) } else { refuse(&functions, &places, out).await };
+        }
+    };
     output::line(&match arguments.format {
         ManifestFormat::Yaml => yaml(&objects)?,
         ManifestFormat::Json => one(objects).to_string(),
     })?;
     Ok(Outcome::Done)
+}
+
+/// Draws what is wrong instead of printing objects.
+async fn refuse(functions: &Functions, problems: &[&Problem], out: Out) -> anyhow::Result<Outcome> {
+    output::remark(functions.draw(problems, Severity::Error, out.width()).await.trim_end())?;
+    Ok(Outcome::Failed)
+}
+
+/// Where in the templates the message does not fit; nothing unless each failure has a place.
+fn places(error: &anyhow::Error) -> Vec<&Problem> {
+    let failures = error.downcast_ref::<PlanError>().map(|error| error.failures.as_slice()).unwrap_or_default();
+    failures.iter().map(|failure| failure.problem.as_ref()).collect::<Option<_>>().unwrap_or_default()
 }
 
 /// What keeps the topic from being rendered.

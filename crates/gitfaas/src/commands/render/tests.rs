@@ -25,11 +25,15 @@ spec:
 "#;
 
 async fn rendered(value: &str) -> anyhow::Result<Vec<Value>> {
+    rendered_with(&[("value", value), ("port", "8080")]).await
+}
+
+async fn rendered_with(params: &[(&str, &str)]) -> anyhow::Result<Vec<Value>> {
     let dir = tempfile::tempdir()?;
     std::fs::write(dir.path().join("config.json"), r#"{"topics": [{"name": "values", "configs": ["v.yaml"]}]}"#)?;
     std::fs::write(dir.path().join("v.yaml"), TEMPLATE)?;
     let functions = Functions::read(&DirectorySource::new(dir.path(), "config.json")?).await?;
-    let params = [("value".to_owned(), value.to_owned()), ("port".to_owned(), "8080".to_owned())].into();
+    let params = params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let message = Publication { payload: "hello".into(), content_type: Some("text/plain".to_owned()), params };
     let topic = find(&functions, &"values".parse()?)?;
     objects(topic, message, &Policy::default(), functions.catalog.revision())
@@ -44,6 +48,14 @@ async fn secrets_are_named_and_everything_else_is_what_would_be_sent() {
     assert_eq!(data["message"], "aGVsbG8=");
     assert_eq!(data["value"], "1:30");
     assert_eq!(objects[1]["spec"]["ports"][0]["port"], 8080);
+}
+
+#[tokio::test]
+async fn a_message_that_does_not_fit_is_told_at_the_place() {
+    let error = rendered_with(&[("value", "a")]).await.expect_err("there is no port");
+    let places: Vec<String> = places(&error).iter().map(ToString::to_string).collect();
+    assert!(places.len() == 1 && places[0].starts_with("v.yaml:17:13: "), "{error:#} {places:?}");
+    assert!(super::places(&anyhow::anyhow!("something else")).is_empty());
 }
 
 #[tokio::test]
