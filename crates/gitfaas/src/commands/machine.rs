@@ -21,6 +21,9 @@ use super::functions;
 use crate::cli::{self, LogFormat};
 use crate::exit::Usage;
 
+/// The program that runs now, also after another one was installed in its place.
+const OWN_PROGRAM: &str = "/proc/self/exe";
+
 /// Starts a server for the functions of `source`, with all it has to remember in the folder `data`; each refresh of
 /// the source is told to `reports`.
 ///
@@ -56,9 +59,8 @@ async fn parts(source: Arc<DirectorySource>, data: &Path) -> anyhow::Result<Part
         move || EmbeddedStore::open(&data)
     })
     .await??;
-    let gitfaas = std::env::current_exe().context("cannot tell where this program is")?;
     let path = std::env::var_os("PATH").and_then(|path| path.into_string().ok());
-    let settings = local::Settings::new(data.to_owned(), source.root().to_owned(), gitfaas, path);
+    let settings = local::Settings::new(data.to_owned(), source.root().to_owned(), OWN_PROGRAM.into(), path);
     let cluster = LocalCluster::open(settings).await?;
     Ok(Parts { source, store: Arc::new(store), cluster: Arc::new(cluster), clock: Arc::new(SystemClock) })
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use reqwest::StatusCode;
 
-use crate::support::{Repository, Server, eventually};
+use crate::support::{Repository, Server, eventually, http};
 
 const CLIENTS: usize = 32;
 
@@ -55,7 +55,7 @@ async fn no_acknowledged_message_is_lost_or_started_twice_across_kills() {
 /// Publishes from all clients at once and kills the server when a share of them is through, another one each round.
 async fn publish_and_kill(server: &mut Server, publishes: usize, round: usize) -> Vec<String> {
     let (sent, answered) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let http = reqwest::Client::new();
+    let http = http();
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
             let (http, url) = (http.clone(), format!("{}/publish/t", server.url));

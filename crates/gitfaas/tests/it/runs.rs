@@ -1,6 +1,6 @@
 //! Runs: attempts, reasons, deadlines and logs, as their users see them.
 
-use crate::support::{Repository, Server, eventually, shell_job};
+use crate::support::{Repository, Server, eventually, http, shell_job};
 
 #[tokio::test]
 async fn a_function_that_fails_is_tried_as_often_as_it_says_and_each_attempt_has_its_log() {
@@ -60,7 +60,7 @@ async fn logs_are_followed_while_they_are_written() {
     let server = Server::dev(repository.path()).await;
     let receipt = server.post("/publish/t", "").await.json();
     let run = receipt["applies"][0]["runId"].as_str().expect("a run").to_owned();
-    let mut followed = reqwest::get(format!("{}/api/v1/runs/{run}/logs?follow=true", server.url)).await.expect("an answer");
+    let mut followed = http().get(format!("{}/api/v1/runs/{run}/logs?follow=true", server.url)).send().await.expect("an answer");
     let first = followed.chunk().await.expect("read").expect("a piece");
     assert_eq!(&first[..], b"first\n");
     repository.write("go", "");

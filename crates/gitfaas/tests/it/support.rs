@@ -9,7 +9,7 @@ pub(crate) use self::repository::{Repository, shell_job};
 pub(crate) use self::server::{Reply, Server, processes_naming};
 
 /// How long a condition may take to come true. Generous: it is only waited out when a test fails.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Waits until `condition` gives something; fails with `what` when it never does.
 pub(crate) async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
@@ -21,6 +21,13 @@ pub(crate) async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -
         assert!(begun.elapsed() < DEADLINE, "{what}: not within {DEADLINE:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// An HTTP client, without which nothing here could ask anything.
+pub(crate) fn http() -> reqwest::Client {
+    // It may be installed already, by another test of this process.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().expect("a client")
 }
 
 /// The program under test.

@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
-use super::{eventually, program};
+use super::{eventually, http, program};
 
 /// A server and its data folder, which outlives a kill.
 pub(crate) struct Server {
@@ -97,7 +97,7 @@ impl Server {
     /// The same, once it has a catalog.
     pub(crate) async fn ready(self) -> Self {
         eventually("the server is ready", async || {
-            let reply = reqwest::get(format!("{}/readyz", self.url)).await.ok()?;
+            let reply = http().get(format!("{}/readyz", self.url)).send().await.ok()?;
             reply.status().is_success().then_some(())
         })
         .await;
@@ -133,7 +133,7 @@ impl Server {
     }
 
     pub(crate) async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<reqwest::Body>) -> Reply {
-        let mut request = reqwest::Client::new().request(method, format!("{}{path}", self.url)).body(body);
+        let mut request = http().request(method, format!("{}{path}", self.url)).body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
