@@ -7,6 +7,7 @@ mod caller;
 mod dispatch;
 mod error;
 mod expire;
+mod follow;
 mod hub;
 mod ids;
 mod observe;
@@ -34,7 +35,8 @@ pub use self::error::{EngineError, ErrorCode};
 pub use self::hub::{Hub, Subscription};
 pub use self::caller::Caller;
 pub use self::publish::Published;
-pub use self::query::{Followed, Tree};
+pub(crate) use self::follow::after_cut;
+pub use self::query::Tree;
 pub use self::refresh::{Refresh, read_source};
 pub use self::respond::Answer;
 

@@ -120,13 +120,16 @@ fn applied(run: &mut Run, objects: Vec<ObjectKey>, now: Timestamp) {
 }
 
 fn add_objects(run: &mut Run, objects: Vec<ObjectKey>) {
+    // A Job may have been observed before its apply was told: its state is kept, its place is where it was applied.
+    let mut observed = std::mem::take(&mut run.objects);
     for key in objects {
-        // A Job may have been observed before its apply was told.
-        if !run.objects.iter().any(|object| object.key == key) {
+        let known = observed.iter().position(|object| object.key == key).map(|place| observed.remove(place));
+        run.objects.push(known.unwrap_or_else(|| {
             let job = key.is_job().then_some(JobState::Pending { reason: None });
-            run.objects.push(RunObject { key, job });
-        }
+            RunObject { key, job }
+        }));
     }
+    run.objects.append(&mut observed);
 }
 
 fn apply_failed(run: &mut Run, objects: Vec<ObjectKey>, failure: ApplyFailure, now: Timestamp) {

@@ -125,8 +125,10 @@ fn a_final_refusal_fails_the_run_at_once() {
 fn a_job_that_ends_before_its_apply_is_told_ends_the_run_then() {
     let run = after(&queued(), [Event::Marked(mark()), seen("a", JobState::Succeeded, 1)]);
     assert_eq!(run.phase, Phase::Applying);
-    let run = after(&run, [Event::Applied(vec![key("Job", "a")])]);
+    let run = after(&run, [Event::Applied(vec![key("ConfigMap", "c"), key("Job", "a")])]);
     assert_eq!(run.phase, Phase::Succeeded);
+    let kinds: Vec<&str> = run.objects.iter().map(|object| object.key.kind.as_str()).collect();
+    assert_eq!(kinds, ["ConfigMap", "Job"], "in the order they were applied");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use super::error::ApiError;
 use super::wire::{List, LogView};
 use super::{App, params};
 use crate::cluster::{LogChunk, LogPart};
-use crate::engine::Followed;
+use crate::engine::after_cut;
 
 pub(super) async fn logs(
     State(app): State<App>,
@@ -28,19 +28,14 @@ pub(super) async fn logs(
     let follow: bool = params::parsed(&asked, "follow", "true or false")?.unwrap_or(false);
     let json = params::text(&headers, header::ACCEPT.as_str())?.is_some_and(|accept| accept.contains("application/json"));
     if follow {
-        let chunks = match app.engine.follow_logs(id).await? {
-            Followed::Live(chunks) => chunks,
-            Followed::Ended(parts) => iter(parts.into_iter().map(Followed::chunk)).boxed(),
-        };
-        let stopping = app.engine.stopping().clone();
-        return Ok(text(Body::from_stream(titled(chunks).take_until(stopping.cancelled_owned()))));
+        return Ok(text(Body::from_stream(titled(app.engine.follow_logs(id).await?))));
     }
     let parts = app.engine.logs(id).await?;
     if json {
         let items = parts.into_iter().map(view).collect();
         return Ok(Json(List { items, next: None }).into_response());
     }
-    let chunks = iter(parts.into_iter().map(Followed::chunk)).boxed();
+    let chunks = iter(parts.into_iter().map(chunk)).boxed();
     Ok(text(Body::from_stream(titled(chunks))))
 }
 
@@ -62,6 +57,10 @@ fn titled(chunks: BoxStream<'static, LogChunk>) -> impl Stream<Item = Result<Byt
             Some(title) => [title.as_bytes(), &chunk.text].concat().into(),
         })
     })
+}
+
+fn chunk(part: LogPart) -> LogChunk {
+    LogChunk { attempt: part.attempt, container: part.container, text: after_cut(part.cut, part.text) }
 }
 
 fn view(part: LogPart) -> LogView {

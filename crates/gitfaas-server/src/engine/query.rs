@@ -1,7 +1,5 @@
 //! Query: what the ledger knows, for readers. Changes nothing.
 
-use bytes::Bytes;
-use futures_util::stream::BoxStream;
 use gitfaas_core::catalog::Topic;
 use gitfaas_core::id::{RequestId, RunId};
 use gitfaas_core::message::Message;
@@ -11,7 +9,7 @@ use gitfaas_core::run::{Phase, Run};
 
 use super::publish::find_topic;
 use super::{Engine, EngineError, ErrorCode};
-use crate::cluster::{LogChunk, LogPart};
+use crate::cluster::LogPart;
 use crate::store::RequestQuery;
 
 /// Requests in one tree; a larger one is cut, and says so.
@@ -144,60 +142,12 @@ impl Engine {
         }
         Ok(parts)
     }
-
-    /// The logs of a run's Jobs as they are written, until they have ended. A run that waits to be applied is waited for.
-    ///
-    /// # Errors
-    /// [`ErrorCode::NotFound`], [`ErrorCode::ClusterUnavailable`], and the store's.
-    pub async fn follow_logs(&self, id: RunId) -> Result<Followed, EngineError> {
-        let mut changes = self.hub.subscribe(id.request());
-        loop {
-            let run = self.run(id).await?;
-            if run.logs_captured {
-                return Ok(Followed::Ended(self.parts.store.logs(id, run.try_no).await?));
-            }
-            if let Some(job) = run.objects.iter().find(|object| object.job.is_some()) {
-                let chunks = self.parts.cluster.follow_logs(&job.key).await;
-                let chunks = chunks.map_err(|error| EngineError::new(ErrorCode::ClusterUnavailable, error.message))?;
-                return Ok(Followed::Live(chunks));
-            }
-            if run.phase.is_final() {
-                return Ok(Followed::Ended(Vec::new()));
-            }
-            tokio::select! {
-                () = changes.changed() => {}
-                () = self.stopping.cancelled() => return Ok(Followed::Ended(Vec::new())),
-            }
-        }
-    }
-}
-
-/// What following a run's logs yields.
-pub enum Followed {
-    /// All that there is.
-    Ended(Vec<LogPart>),
-    /// What is written from the first byte on.
-    Live(BoxStream<'static, LogChunk>),
-}
-
-impl Followed {
-    /// A log part as one chunk, for callers that treat both alike.
-    pub fn chunk(part: LogPart) -> LogChunk {
-        let text = if part.cut == 0 {
-            part.text
-        } else {
-            let mut text = format!("(… {} earlier bytes left out)\n", part.cut).into_bytes();
-            text.extend_from_slice(&part.text);
-            Bytes::from(text)
-        };
-        LogChunk { attempt: part.attempt, container: part.container, text }
-    }
 }
 
 fn no_request(id: RequestId) -> EngineError {
     EngineError::new(ErrorCode::NotFound, format!("there is no request {id}; it may have expired"))
 }
 
-fn no_run(id: RunId) -> EngineError {
+pub(super) fn no_run(id: RunId) -> EngineError {
     EngineError::new(ErrorCode::NotFound, format!("there is no run {id}; it may have expired"))
 }

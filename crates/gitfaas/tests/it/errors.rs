@@ -98,7 +98,7 @@ async fn a_store_that_cannot_write_acknowledges_nothing() {
         (reply.status == StatusCode::ACCEPTED).then_some(())
     })
     .await;
-    server = server.kill_and_restart("dev", repository.path()).await;
+    server.kill_and_restart("dev", repository.path()).await;
     let view = server.get(&format!("/api/v1/requests/{}", before["id"].as_str().expect("an id"))).await;
     assert_eq!(view.status, StatusCode::OK);
 }

@@ -27,7 +27,7 @@ async fn no_acknowledged_message_is_lost_or_started_twice_across_kills() {
     let mut acknowledged = Vec::new();
     for round in 0..rounds {
         acknowledged.extend(publish_and_kill(&mut server, publishes, round).await);
-        server = server.kill_and_restart("serve", repository.path()).await;
+        server.kill_and_restart("serve", repository.path()).await;
     }
     assert!(acknowledged.len() >= rounds, "only {} publishes were acknowledged", acknowledged.len());
 

@@ -25,7 +25,7 @@ async fn a_broken_save_of_one_topic_harms_neither_the_others_nor_its_own_last_ve
 
     for restarted in [false, true] {
         if restarted {
-            server = server.kill_and_restart("serve", repository.path()).await;
+            server.kill_and_restart("serve", repository.path()).await;
         }
         for topic in ["kept", "other"] {
             server.finished(&server.publish(topic, "").await).await;
@@ -56,7 +56,7 @@ async fn a_broken_config_file_changes_nothing() {
     assert_eq!((&refreshed["error"], &refreshed["changed"]), (&true.into(), &false.into()), "{refreshed:#}");
     assert_eq!(refreshed["problems"][0]["file"], "config.json");
     server.finished(&server.publish("t", "").await).await;
-    server = server.kill_and_restart("serve", repository.path()).await;
+    server.kill_and_restart("serve", repository.path()).await;
     server.finished(&server.publish("t", "").await).await;
     assert_eq!(repository.lines("seen"), ["ran", "ran"]);
     let source = server.get("/api/v1/source").await.json();

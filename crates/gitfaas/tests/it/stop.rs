@@ -21,7 +21,7 @@ async fn ctrl_c_ends_what_runs_takes_its_last_answer_and_leaves_nobody_behind() 
     let marker = server.data.display().to_string();
     assert_eq!(processes_naming(&marker), Vec::<i32>::new(), "no process is left");
 
-    let server = Server::launch(Server::command("dev", repository.path(), &server.data, 0), server.data.clone()).ready().await;
+    server.restart("dev", repository.path()).await;
     let view = server.finished(&request).await;
     assert_eq!(view["phase"], "interrupted", "{view:#}");
     let answers = server.get(&format!("/api/v1/requests/{request}/responses")).await.json();
@@ -41,11 +41,11 @@ async fn a_function_that_ignores_the_end_is_ended_all_the_same() {
 
 #[tokio::test]
 async fn functions_outlive_a_killed_server_and_the_next_one_adopts_them() {
-    let repository = Repository::shell("t", "echo up >> up; while [ ! -e go ]; do sleep 0.05; done; echo finished; curl -sS -d answer $GITFAAS_URL/response/$FUNCTION_UID");
-    let server = Server::dev(repository.path()).await;
+    let repository = Repository::shell("t", "echo up >> up; while [ ! -e go ]; do sleep 0.05; done; echo finished; curl -sS -o /dev/null -d answer $GITFAAS_URL/response/$FUNCTION_UID");
+    let mut server = Server::dev(repository.path()).await;
     let request = server.publish("t", "").await;
     eventually("the function runs", async || (!repository.lines("up").is_empty()).then_some(())).await;
-    let server = server.kill_and_restart("dev", repository.path()).await;
+    server.kill_and_restart("dev", repository.path()).await;
     let view = server.get(&format!("/api/v1/requests/{request}")).await.json();
     assert_eq!(view["phase"], "running", "{view:#}");
     repository.write("go", "");
@@ -67,7 +67,7 @@ async fn a_function_that_ended_while_the_server_was_down_is_read_at_the_next_sta
     server.kill();
     repository.write("go", "");
     eventually("the function ends", async || processes_naming(&server.data.display().to_string()).is_empty().then_some(())).await;
-    let server = server.kill_and_restart("serve", repository.path()).await;
+    server.restart("serve", repository.path()).await;
     let view = server.finished(&request).await;
     assert_eq!((&view["phase"], &view["runs"][0]["exitCode"]), (&"failed".into(), &4.into()), "{view:#}");
 }
@@ -80,7 +80,7 @@ async fn an_orderly_stop_of_serve_leaves_functions_running() {
     eventually("the function runs", async || (!repository.lines("up").is_empty()).then_some(())).await;
     interrupt(&server);
     assert!(server.ended().await.success());
-    let server = Server::launch(Server::command("serve", repository.path(), &server.data, 0), server.data.clone()).ready().await;
+    server.restart("serve", repository.path()).await;
     repository.write("go", "");
     assert_eq!(server.finished(&request).await["phase"], "succeeded");
     assert_eq!(repository.lines("up").len(), 1);

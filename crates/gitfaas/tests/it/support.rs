@@ -9,7 +9,7 @@ pub(crate) use self::repository::{Repository, shell_job};
 pub(crate) use self::server::{Reply, Server, processes_naming};
 
 /// How long a condition may take to come true. Generous: it is only waited out when a test fails.
-pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Waits until `condition` gives something; fails with `what` when it never does.
 pub(crate) async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {

@@ -75,43 +75,36 @@ impl Server {
         command
     }
 
-    /// Starts `command` and reads where it listens.
-    pub(crate) fn launch(mut command: Command, data: PathBuf) -> Self {
-        let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("started");
-        let mut output = BufReader::new(process.stdout.take().expect("piped"));
-        let mut said = String::new();
-        let url = loop {
-            let mut line = String::new();
-            let read = output.read_line(&mut line).expect("read");
-            assert!(read > 0, "the server ended before it said where it listens:\n{said}");
-            said.push_str(&line);
-            if let Some((_, rest)) = line.split_once("http://") {
-                break format!("http://{}", rest.split_whitespace().next().unwrap_or_default());
-            }
-        };
-        // What it says later is read on, so that it never waits for us.
-        std::thread::spawn(move || for line in output.lines().map_while(Result::ok) { eprintln!("server: {line}") });
+    /// Starts `command`, whose data folder is `data`.
+    pub(crate) fn launch(command: Command, data: PathBuf) -> Self {
+        let (process, url) = begin(command);
         Self { process, url, data, _folder: None }
     }
 
     /// The same, once it has a catalog.
     pub(crate) async fn ready(self) -> Self {
+        self.until_ready().await;
+        self
+    }
+
+    async fn until_ready(&self) {
         eventually("the server is ready", async || {
             let reply = http().get(format!("{}/readyz", self.url)).send().await.ok()?;
             reply.status().is_success().then_some(())
         })
         .await;
-        self
     }
 
     /// Kills it as a power button would, and starts it again over the same data and port.
-    pub(crate) async fn kill_and_restart(mut self, verb: &str, functions: &Path) -> Self {
+    pub(crate) async fn kill_and_restart(&mut self, verb: &str, functions: &Path) {
         self.kill();
-        let port = self.port();
-        let command = Self::command(verb, functions, &self.data, port);
-        let mut next = Self::launch(command, self.data.clone());
-        next._folder = self._folder.take();
-        next.ready().await
+        self.restart(verb, functions).await;
+    }
+
+    /// Starts it again over the same data and port, once it has ended.
+    pub(crate) async fn restart(&mut self, verb: &str, functions: &Path) {
+        (self.process, self.url) = begin(Self::command(verb, functions, &self.data, self.port()));
+        self.until_ready().await;
     }
 
     pub(crate) fn kill(&mut self) {
@@ -179,6 +172,25 @@ impl Server {
     }
 }
 
+/// Starts a server and reads where it listens.
+fn begin(mut command: Command) -> (Child, String) {
+    let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("started");
+    let mut output = BufReader::new(process.stdout.take().expect("piped"));
+    let mut said = String::new();
+    let url = loop {
+        let mut line = String::new();
+        let read = output.read_line(&mut line).expect("read");
+        assert!(read > 0, "the server ended before it said where it listens:\n{said}");
+        said.push_str(&line);
+        if let Some((_, rest)) = line.split_once("http://") {
+            break format!("http://{}", rest.split_whitespace().next().unwrap_or_default());
+        }
+    };
+    // What it says later is read on, so that it never waits for us.
+    std::thread::spawn(move || output.lines().map_while(Result::ok).for_each(|line| println!("server: {line}")));
+    (process, url)
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.process.kill());
@@ -192,8 +204,9 @@ fn end_processes_of(data: &Path) {
     let marker = data.to_string_lossy().into_owned();
     for pid in processes_naming(&marker) {
         if let Some(pid) = rustix::process::Pid::from_raw(pid) {
-            drop(rustix::process::kill_process_group(pid, rustix::process::Signal::KILL));
-            drop(rustix::process::kill_process(pid, rustix::process::Signal::KILL));
+            // It may have ended meanwhile.
+            let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }
     }
 }
