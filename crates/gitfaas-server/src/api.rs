@@ -86,7 +86,11 @@ pub fn router(engine: Arc<Engine>, limits: Limits) -> Router {
 
 async fn no_route(uri: axum::http::Uri) -> ApiError {
     let path: String = uri.path().chars().take(200).collect();
-    EngineError::new(ErrorCode::NotFound, format!("there is nothing at {path}; publish with POST /publish/<topic>, read under /api/v1")).into()
+    EngineError::new(
+        ErrorCode::NotFound,
+        format!("there is nothing at {path}; publish with POST /publish/<topic>, read under /api/v1"),
+    )
+    .into()
 }
 
 async fn no_method(method: axum::http::Method, uri: axum::http::Uri) -> ApiError {

@@ -30,12 +30,12 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use self::caller::Caller;
 pub use self::dispatch::Recovered;
 pub use self::error::{EngineError, ErrorCode};
-pub use self::hub::{Hub, Subscription};
-pub use self::caller::Caller;
-pub use self::publish::Published;
 pub(crate) use self::follow::after_cut;
+pub use self::hub::{Hub, Subscription};
+pub use self::publish::Published;
 pub use self::query::Tree;
 pub use self::refresh::{Refresh, read_source};
 pub use self::respond::Answer;

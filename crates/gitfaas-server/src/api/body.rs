@@ -40,13 +40,17 @@ async fn next_frame(body: &mut Body, idle: Duration) -> Result<Option<Bytes>, En
         None => Ok(None),
         // Trailers are no part of a message.
         Some(Ok(frame)) => Ok(Some(frame.into_data().unwrap_or_default())),
-        Some(Err(_)) => Err(EngineError::new(ErrorCode::InvalidRequest, "the connection broke in the middle of the body")),
+        Some(Err(_)) => {
+            Err(EngineError::new(ErrorCode::InvalidRequest, "the connection broke in the middle of the body"))
+        }
     }
 }
 
 fn too_large(limit: usize) -> EngineError {
     EngineError::new(
         ErrorCode::TooLarge,
-        format!("the body is larger than {limit} bytes; send a reference to the data, or raise --max-body on the server"),
+        format!(
+            "the body is larger than {limit} bytes; send a reference to the data, or raise --max-body on the server"
+        ),
     )
 }

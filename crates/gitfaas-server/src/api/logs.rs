@@ -26,7 +26,8 @@ pub(super) async fn logs(
     let id = super::read::run_id(&id)?;
     let asked = params::known_query(plain.as_deref(), &["follow"])?;
     let follow: bool = params::parsed(&asked, "follow", "true or false")?.unwrap_or(false);
-    let json = params::text(&headers, header::ACCEPT.as_str())?.is_some_and(|accept| accept.contains("application/json"));
+    let json =
+        params::text(&headers, header::ACCEPT.as_str())?.is_some_and(|accept| accept.contains("application/json"));
     if follow {
         return Ok(text(Body::from_stream(titled(app.engine.follow_logs(id).await?))));
     }

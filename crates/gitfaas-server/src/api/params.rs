@@ -42,7 +42,9 @@ pub(super) fn query(query: &str) -> Result<Params, EngineError> {
 /// [`ErrorCode::InvalidRequest`] when it is not UTF-8.
 pub(super) fn decode(text: &str, plus_is_blank: bool) -> Result<String, EngineError> {
     let text = if plus_is_blank { text.replace('+', " ") } else { text.to_owned() };
-    let decoded = percent_decode_str(&text).decode_utf8().map_err(|_| invalid("the URL is not valid UTF-8 once percent-decoded"))?;
+    let decoded = percent_decode_str(&text)
+        .decode_utf8()
+        .map_err(|_| invalid("the URL is not valid UTF-8 once percent-decoded"))?;
     Ok(decoded.into_owned())
 }
 
@@ -61,7 +63,11 @@ pub(super) fn topic_and_params(path: &str, plain_query: Option<&str>) -> Result<
 ///
 /// # Errors
 /// [`ErrorCode::InvalidRequest`], naming the parameter and what it should be.
-pub(super) fn parsed<T: std::str::FromStr>(params: &Params, name: &str, wanted: &str) -> Result<Option<T>, EngineError> {
+pub(super) fn parsed<T: std::str::FromStr>(
+    params: &Params,
+    name: &str,
+    wanted: &str,
+) -> Result<Option<T>, EngineError> {
     let Some(value) = params.get(name) else { return Ok(None) };
     value.parse().map(Some).map_err(|_| {
         let shown: String = value.chars().take(60).collect();

@@ -42,7 +42,12 @@ impl Engine {
         if let Ok(run) = parent.parse() {
             return Ok(run);
         }
-        let no_run = || EngineError::new(ErrorCode::InvalidRequest, "X-Gitfaas-Parent is neither a run id nor the function uid of a run in the ledger");
+        let no_run = || {
+            EngineError::new(
+                ErrorCode::InvalidRequest,
+                "X-Gitfaas-Parent is neither a run id nor the function uid of a run in the ledger",
+            )
+        };
         let uid: FunctionUid = parent.parse().map_err(|_| no_run())?;
         let runs = self.parts.store.runs(uid.request().ok_or_else(no_run)?).await?;
         let key = self.parts.store.ledger_key();
@@ -56,8 +61,13 @@ impl Engine {
             Caller::Run(run, _) | Caller::Because(run) => run,
         };
         let gone = || match caller {
-            Caller::Run(..) => EngineError::new(ErrorCode::InvalidToken, "the run token is no longer valid: its request has expired"),
-            _ => EngineError::new(ErrorCode::InvalidRequest, format!("X-Gitfaas-Parent names the run {parent}, which is not in the ledger")),
+            Caller::Run(..) => {
+                EngineError::new(ErrorCode::InvalidToken, "the run token is no longer valid: its request has expired")
+            }
+            _ => EngineError::new(
+                ErrorCode::InvalidRequest,
+                format!("X-Gitfaas-Parent names the run {parent}, which is not in the ledger"),
+            ),
         };
         if self.parts.store.run(parent).await?.is_none() {
             return Err(gone());
@@ -66,4 +76,3 @@ impl Engine {
         Ok(Lineage { parent: Some(parent), hops: request.lineage.hops.saturating_add(1) })
     }
 }
-

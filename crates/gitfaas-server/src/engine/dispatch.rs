@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use gitfaas_core::manifest::{Fillings, RecordedManifest};
 use gitfaas_core::admission::admit_all;
+use gitfaas_core::manifest::{Fillings, RecordedManifest};
 use gitfaas_core::run::machine::{ApplyFailure, Event, step};
 use gitfaas_core::run::{ObjectKey, Phase, Reason, Run};
 use jiff::Timestamp;
@@ -106,8 +106,7 @@ impl Engine {
 
     /// Applies a marked run and settles what came of it; returns the run as it then stands.
     pub(super) async fn apply(self: &Arc<Self>, run: Run, manifests: &[RecordedManifest], payload: &str) -> Run {
-        let fillings =
-            Fillings::new(self.parts.store.ledger_key(), run.id, run.try_no, Cow::Borrowed(payload));
+        let fillings = Fillings::new(self.parts.store.ledger_key(), run.id, run.try_no, Cow::Borrowed(payload));
         // Admitted again: the policy may have become stricter since the run was accepted.
         let event = match admit_all(manifests, &fillings, &self.settings.policy) {
             Ok(admitted) => {

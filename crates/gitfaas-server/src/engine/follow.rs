@@ -156,7 +156,11 @@ mod tests {
         assert_eq!(rest("first\n", part(1, 0, "first\nlast\n")).await, "last\n");
         assert_eq!(rest("first\nlast\n", part(1, 0, "first\nlast\n")).await, "");
         assert_eq!(rest("first\n", part(2, 0, "again\n")).await, "again\n");
-        assert_eq!(rest("first\n", part(1, 3, "st\nlast\n")).await, "last\n", "kept from its end, but seen up to there");
+        assert_eq!(
+            rest("first\n", part(1, 3, "st\nlast\n")).await,
+            "last\n",
+            "kept from its end, but seen up to there"
+        );
         assert_eq!(rest("fi", part(1, 6, "last\n")).await, "(… 4 earlier bytes left out)\nlast\n");
     }
 }

@@ -40,7 +40,8 @@ impl Engine {
             let Some(last) = runs.last() else { return Ok(live) };
             after = Some(last.id);
             for run in runs {
-                let jobs = run.objects.into_iter().filter(|object| object.job.as_ref().is_some_and(|job| !job.is_final()));
+                let jobs =
+                    run.objects.into_iter().filter(|object| object.job.as_ref().is_some_and(|job| !job.is_final()));
                 live.extend(jobs.map(|object| (run.id, object.key)));
             }
         }
@@ -94,7 +95,8 @@ impl Engine {
     async fn capture_logs(self: &Arc<Self>, run: Run) {
         for job in run.objects.iter().filter(|object| object.job.is_some()) {
             let kept = async {
-                let parts = self.parts.cluster.logs(&job.key, self.settings.log_tail).await.map_err(|e| e.to_string())?;
+                let parts =
+                    self.parts.cluster.logs(&job.key, self.settings.log_tail).await.map_err(|e| e.to_string())?;
                 let stored = self.parts.store.put_logs(run.id, run.try_no, &job.key.name, parts).await;
                 stored.map_err(|error| error.to_string())
             };

@@ -70,7 +70,10 @@ impl Engine {
         caller: Caller,
     ) -> Result<(RequestId, Vec<Pending>), EngineError> {
         if self.draining.is_cancelled() {
-            return Err(EngineError::new(ErrorCode::Stopping, "the server is about to stop; publish again in a moment"));
+            return Err(EngineError::new(
+                ErrorCode::Stopping,
+                "the server is about to stop; publish again in a moment",
+            ));
         }
         check_json(&message)?;
         let lineage = self.lineage(caller).await?;
@@ -167,7 +170,9 @@ fn check_json(message: &Message) -> Result<(), EngineError> {
         Ok(_) => Ok(()),
         Err(error) => Err(EngineError::new(
             ErrorCode::InvalidJson,
-            format!("the content type is JSON, but the message is not: {error}; send it as `text/plain` if it is not meant to be JSON"),
+            format!(
+                "the content type is JSON, but the message is not: {error}; send it as `text/plain` if it is not meant to be JSON"
+            ),
         )),
     }
 }

@@ -106,8 +106,9 @@ impl Engine {
 
     /// Makes a catalog the durable last good one.
     async fn keep(&self, catalog: &Catalog) -> Result<(), EngineError> {
-        let live = serde_json::to_string(&catalog.live())
-            .map_err(|error| EngineError::new(ErrorCode::Internal, format!("the catalog cannot be written: {error}")))?;
+        let live = serde_json::to_string(&catalog.live()).map_err(|error| {
+            EngineError::new(ErrorCode::Internal, format!("the catalog cannot be written: {error}"))
+        })?;
         let sources: BTreeMap<String, Bytes> =
             catalog.sources().map(|(hash, source)| (hash.to_owned(), Bytes::copy_from_slice(source))).collect();
         Ok(self.parts.store.save_catalog(live, sources.into_iter().collect()).await?)

@@ -32,13 +32,8 @@ impl Engine {
             // A function uid carries its own right: a token beside it is of no matter.
             _ => None::<Try>,
         };
-        let response = Response {
-            run,
-            try_no,
-            received_at: self.now(),
-            content_type: answer.content_type,
-            body: answer.body,
-        };
+        let response =
+            Response { run, try_no, received_at: self.now(), content_type: answer.content_type, body: answer.body };
         self.parts.store.put_response(response).await.map_err(|error| match error {
             crate::store::StoreError::NotFound => not_found(id),
             error => error.into(),
@@ -68,9 +63,10 @@ impl Engine {
             ));
         };
         match caller {
-            Caller::Run(token_run, _) if token_run != run => {
-                Err(EngineError::new(ErrorCode::Forbidden, "the run token speaks for another run than the one named in the path"))
-            }
+            Caller::Run(token_run, _) if token_run != run => Err(EngineError::new(
+                ErrorCode::Forbidden,
+                "the run token speaks for another run than the one named in the path",
+            )),
             _ => Ok(run),
         }
     }

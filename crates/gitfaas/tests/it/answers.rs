@@ -90,7 +90,10 @@ async fn answers_of_any_content_come_back_as_they_were() {
 
 #[tokio::test]
 async fn nobody_answers_for_a_run_that_is_not_theirs() {
-    let repository = Repository::with(&[("t", &[("a.yaml", &shell_job("echo $RUN_TOKEN > token.$RUN_ID")), ("b.yaml", &shell_job("true"))])]);
+    let repository = Repository::with(&[(
+        "t",
+        &[("a.yaml", &shell_job("echo $RUN_TOKEN > token.$RUN_ID")), ("b.yaml", &shell_job("true"))],
+    )]);
     let server = Server::dev(repository.path()).await;
     let view = server.finished(&server.publish("t", "").await).await;
     let (own, other) = (view["runs"][0]["id"].as_str().expect("a run"), view["runs"][1]["id"].as_str().expect("a run"));

@@ -2,7 +2,7 @@
 
 use reqwest::{Method, StatusCode};
 
-use crate::support::{Repository, Reply, Server, eventually, is_installed, leave_out, shell_job};
+use crate::support::{Reply, Repository, Server, eventually, is_installed, leave_out, shell_job};
 
 fn problem(reply: &Reply) -> (u16, String) {
     assert_eq!(reply.headers["content-type"], "application/problem+json", "{}", reply.text());
@@ -50,7 +50,10 @@ async fn what_cannot_happen_is_refused_with_a_code_and_a_sentence() {
 
 #[tokio::test]
 async fn a_message_may_have_a_mebibyte_and_not_a_byte_more() {
-    let repository = Repository::with(&[("t", &[("a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: 'a-{{RANDOM}}'}\n")])]);
+    let repository = Repository::with(&[(
+        "t",
+        &[("a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: 'a-{{RANDOM}}'}\n")],
+    )]);
     let server = Server::dev(repository.path()).await;
     let just_right = vec![b'x'; 1024 * 1024];
     let mut too_much = just_right.clone();
@@ -58,7 +61,9 @@ async fn a_message_may_have_a_mebibyte_and_not_a_byte_more() {
     assert_eq!(server.post("/publish/t", just_right).await.status, StatusCode::ACCEPTED);
     assert_eq!(problem(&server.post("/publish/t", too_much.clone()).await), (413, "too-large".into()));
     // Without a length announced, the limit is met while reading.
-    let pieces = futures_util::stream::iter(too_much.chunks(64 * 1024).map(|piece| Ok::<_, std::io::Error>(piece.to_vec())).collect::<Vec<_>>());
+    let pieces = futures_util::stream::iter(
+        too_much.chunks(64 * 1024).map(|piece| Ok::<_, std::io::Error>(piece.to_vec())).collect::<Vec<_>>(),
+    );
     let reply = server.post("/publish/t", reqwest::Body::wrap_stream(pieces)).await;
     assert_eq!(problem(&reply), (413, "too-large".into()));
 }
@@ -115,7 +120,18 @@ fn fail_every_fsync(pid: u32) -> impl Drop {
         }
     }
     let mut command = std::process::Command::new("strace");
-    command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,fsync", "-e", "inject=fdatasync,fsync:error=EIO", "-p", &pid.to_string()]);
+    command.args([
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=fdatasync,fsync",
+        "-e",
+        "inject=fdatasync,fsync:error=EIO",
+        "-p",
+        &pid.to_string(),
+    ]);
     Tracer(command.stderr(std::process::Stdio::null()).spawn().expect("strace"))
 }
 

@@ -7,7 +7,8 @@ use crate::support::{Repository, Server, checkout, eventually, program};
 /// A copy of an example: functions may write beside themselves, and tests run side by side.
 fn example(name: &str) -> Repository {
     let repository = Repository::empty();
-    let copied = Command::new("cp").arg("-r").arg(checkout("examples").join(name).join(".")).arg(repository.path()).status();
+    let copied =
+        Command::new("cp").arg("-r").arg(checkout("examples").join(name).join(".")).arg(repository.path()).status();
     assert!(copied.expect("cp").success());
     repository
 }
@@ -35,7 +36,11 @@ async fn replicas_are_a_query_parameter() {
         .args(["-p", "replicas=3", "-o", "json"])
         .output()
         .expect("run");
-    assert!(String::from_utf8_lossy(&rendered.stdout).contains("\"replicas\":3") || String::from_utf8_lossy(&rendered.stdout).contains("\"replicas\": 3"), "{rendered:?}");
+    assert!(
+        String::from_utf8_lossy(&rendered.stdout).contains("\"replicas\":3")
+            || String::from_utf8_lossy(&rendered.stdout).contains("\"replicas\": 3"),
+        "{rendered:?}"
+    );
 }
 
 #[tokio::test]

@@ -75,7 +75,10 @@ async fn publish_and_kill(server: &mut Server, publishes: usize, round: usize) -
         .collect();
     // A quarter, a half, three quarters of the way: with every client in the middle of something.
     let share = publishes * (1 + round % 3) / 4;
-    eventually("a share of the publishes is through", async || (answered.load(Ordering::Relaxed) >= share).then_some(())).await;
+    eventually("a share of the publishes is through", async || {
+        (answered.load(Ordering::Relaxed) >= share).then_some(())
+    })
+    .await;
     server.kill();
     let mut acknowledged = Vec::new();
     for client in clients {

@@ -67,7 +67,7 @@ async fn a_broken_config_file_changes_nothing() {
 async fn a_topic_that_never_worked_says_so_and_a_save_mends_it() {
     let repository = Repository::shell("t", "true");
     repository.write("job.yaml", "kind: [");
-    let server = Server::dev_unready(repository.path()).await;
+    let server = Server::dev_unready(repository.path());
     let reply = eventually("the catalog is there", async || {
         let reply = server.post("/publish/t", "").await;
         (reply.code() != "no-catalog").then_some(reply)
@@ -83,7 +83,10 @@ async fn a_topic_that_never_worked_says_so_and_a_save_mends_it() {
 
 #[tokio::test]
 async fn what_was_accepted_runs_as_it_was_when_it_was_accepted() {
-    let repository = Repository::with(&[("t", &[("a.yaml", &shell_job("echo one >> seen; while [ ! -e go ]; do sleep 0.05; done"))])]);
+    let repository = Repository::with(&[(
+        "t",
+        &[("a.yaml", &shell_job("echo one >> seen; while [ ! -e go ]; do sleep 0.05; done"))],
+    )]);
     let server = Server::dev(repository.path()).await;
     let first = server.publish("t", "").await;
     repository.write("a.yaml", &shell_job("echo two >> seen"));

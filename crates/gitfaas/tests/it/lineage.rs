@@ -6,7 +6,8 @@ use crate::support::{Repository, Server, eventually, shell_job};
 
 #[tokio::test]
 async fn what_a_function_publishes_is_a_child_of_its_run() {
-    let publish = "curl -sS -H \"Authorization: Bearer $RUN_TOKEN\" -d \"from $REQUEST_UUID\" $GITFAAS_URL/publish/second";
+    let publish =
+        "curl -sS -H \"Authorization: Bearer $RUN_TOKEN\" -d \"from $REQUEST_UUID\" $GITFAAS_URL/publish/second";
     let repository = Repository::with(&[
         ("first", &[("first.yaml", &shell_job(publish))]),
         ("second", &[("second.yaml", &shell_job("curl -sS -d done $GITFAAS_URL/response/$FUNCTION_UID"))]),
@@ -20,13 +21,17 @@ async fn what_a_function_publishes_is_a_child_of_its_run() {
     })
     .await;
     let child = &tree["children"][0];
-    assert_eq!((&child["request"]["topic"], &child["request"]["parent"], &child["request"]["hops"]), (&"second".into(), &run, &1.into()));
+    assert_eq!(
+        (&child["request"]["topic"], &child["request"]["parent"], &child["request"]["hops"]),
+        (&"second".into(), &run, &1.into())
+    );
     assert_eq!(child["responses"][0]["body"]["text"], "done");
 }
 
 #[tokio::test]
 async fn a_topic_that_publishes_to_itself_is_stopped() {
-    let publish = "curl -sS -o answer.$RUN_ID -H \"Authorization: Bearer $RUN_TOKEN\" -d again $GITFAAS_URL/publish/loop";
+    let publish =
+        "curl -sS -o answer.$RUN_ID -H \"Authorization: Bearer $RUN_TOKEN\" -d again $GITFAAS_URL/publish/loop";
     let repository = Repository::shell("loop", publish);
     let server = Server::dev(repository.path()).await;
     server.publish("loop", "once").await;
@@ -49,7 +54,8 @@ async fn a_parent_can_be_named_and_must_exist() {
     let run = view["runs"][0]["id"].as_str().expect("a run").to_owned();
     let publish = async |headers: &[(&str, &str)]| server.send(Method::POST, "/publish/t", headers, "").await;
     let child = publish(&[("x-gitfaas-parent", &run)]).await;
-    let child = server.get(&format!("/api/v1/requests/{}", child.json()["requestUid"].as_str().expect("an id"))).await.json();
+    let child =
+        server.get(&format!("/api/v1/requests/{}", child.json()["requestUid"].as_str().expect("an id"))).await.json();
     assert_eq!((&child["parent"], &child["hops"]), (&run.as_str().into(), &1.into()));
     assert_eq!(publish(&[("x-gitfaas-parent", "nonsense")]).await.status, StatusCode::BAD_REQUEST);
     let nobody = "0".repeat(32);

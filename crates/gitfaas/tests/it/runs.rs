@@ -20,7 +20,10 @@ async fn a_failure_says_why_in_words() {
     let repository = Repository::with(&[
         ("exit", &[("exit.yaml", &shell_job("echo no such station >&2; exit 3"))]),
         ("command", &[("command.yaml", &shell_job("").replace("\"sh\"", "\"no-such-program\""))]),
-        ("deadline", &[("deadline.yaml", &shell_job("sleep 600").replace("backoffLimit: 0", "activeDeadlineSeconds: 1"))]),
+        (
+            "deadline",
+            &[("deadline.yaml", &shell_job("sleep 600").replace("backoffLimit: 0", "activeDeadlineSeconds: 1"))],
+        ),
         ("image", &[("image.yaml", &shell_job("").replace("        command: [\"sh\", \"-c\", \"\"]\n", ""))]),
     ]);
     let server = Server::dev(repository.path()).await;
@@ -60,7 +63,8 @@ async fn logs_are_followed_while_they_are_written() {
     let server = Server::dev(repository.path()).await;
     let receipt = server.post("/publish/t", "").await.json();
     let run = receipt["applies"][0]["runId"].as_str().expect("a run").to_owned();
-    let mut followed = http().get(format!("{}/api/v1/runs/{run}/logs?follow=true", server.url)).send().await.expect("an answer");
+    let mut followed =
+        http().get(format!("{}/api/v1/runs/{run}/logs?follow=true", server.url)).send().await.expect("an answer");
     let first = followed.chunk().await.expect("read").expect("a piece");
     assert_eq!(&first[..], b"first\n");
     repository.write("go", "");
@@ -87,7 +91,10 @@ async fn a_large_log_is_kept_from_its_end_and_says_what_was_cut() {
 
 #[tokio::test]
 async fn several_documents_of_one_function_are_applied_together() {
-    let template = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: 'c-{{{{RANDOM}}}}'}}\ndata: {{a: '{{{{x}}}}'}}\n---\n{}", shell_job("true"));
+    let template = format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: 'c-{{{{RANDOM}}}}'}}\ndata: {{a: '{{{{x}}}}'}}\n---\n{}",
+        shell_job("true")
+    );
     let repository = Repository::with(&[("t", &[("two.yaml", &template)])]);
     let server = Server::dev(repository.path()).await;
     let view = server.finished(&server.publish("t?x=1", "").await).await;
@@ -98,7 +105,8 @@ async fn several_documents_of_one_function_are_applied_together() {
 
 #[tokio::test]
 async fn requests_are_listed_newest_first_by_page_topic_and_phase() {
-    let repository = Repository::with(&[("good", &[("g.yaml", &shell_job("true"))]), ("bad", &[("b.yaml", &shell_job("false"))])]);
+    let repository =
+        Repository::with(&[("good", &[("g.yaml", &shell_job("true"))]), ("bad", &[("b.yaml", &shell_job("false"))])]);
     let server = Server::dev(repository.path()).await;
     let mut ids = Vec::new();
     for topic in ["good", "bad", "good"] {
@@ -109,7 +117,12 @@ async fn requests_are_listed_newest_first_by_page_topic_and_phase() {
     }
     let listed = async |query: &str| {
         let page = server.get(&format!("/api/v1/requests{query}")).await.json();
-        let items: Vec<String> = page["items"].as_array().expect("a list").iter().map(|item| item["id"].as_str().expect("an id").to_owned()).collect();
+        let items: Vec<String> = page["items"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|item| item["id"].as_str().expect("an id").to_owned())
+            .collect();
         (items, page["next"].as_str().map(str::to_owned))
     };
     assert_eq!(listed("").await, (vec![ids[2].clone(), ids[1].clone(), ids[0].clone()], None));

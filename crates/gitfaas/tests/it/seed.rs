@@ -26,7 +26,7 @@ spec:
 "#;
 
 /// "Launching a function", the elided Deployment completed.
-const DEPLOYMENT: &str = r#"apiVersion: apps/v1
+const DEPLOYMENT: &str = r"apiVersion: apps/v1
 kind: Deployment
 metadata:
   name: some-pod-name-{{RANDOM}}
@@ -41,7 +41,7 @@ spec:
       containers:
       - name: web
         image: nginx:1
-"#;
+";
 
 /// The function of the README, which prints what it was told.
 const HANDLER: &str = r#"import base64, os
@@ -132,7 +132,9 @@ async fn the_commands_of_the_readme_work_as_they_are_typed() {
         assert!(output.status.success(), "{line}: {output:?}");
         serde_json::from_slice::<serde_json::Value>(&output.stdout).expect("JSON")
     };
-    let receipt = curl(r#""http://gitfaas:5000/publish/mytopic" -X POST -d '{ "hello": "world" }' -H 'Content-Type: application/json'"#);
+    let receipt = curl(
+        r#""http://gitfaas:5000/publish/mytopic" -X POST -d '{ "hello": "world" }' -H 'Content-Type: application/json'"#,
+    );
     assert_eq!(receipt["error"], false, "{receipt}");
     let refreshed = curl(r#""http://gitfaas:5000/refresh" -H 'Content-Type: application/json'"#);
     assert_eq!(refreshed["error"], false, "{refreshed}");
@@ -175,7 +177,10 @@ async fn a_fresh_volume_is_mounted_where_the_manifest_says() {
         if crate::support::is_installed("bwrap") {
             assert_eq!(log_of_first_run(&server, &request).await, "x\n", "a fresh volume each time");
         } else {
-            assert!(view["runs"][0]["reason"]["message"].as_str().is_some_and(|said| said.contains("bubblewrap")), "{view:#}");
+            assert!(
+                view["runs"][0]["reason"]["message"].as_str().is_some_and(|said| said.contains("bubblewrap")),
+                "{view:#}"
+            );
         }
     }
     assert_eq!(std::path::Path::new("/mnt/disk").exists(), existed, "nothing is made on the machine itself");
@@ -199,18 +204,21 @@ async fn a_secret_that_this_machine_does_not_have_is_the_reason_in_words() {
 #[tokio::test]
 async fn the_invalid_examples_of_the_readme_are_explained_by_line() {
     let underscore = MINIMAL.replace("some-pod-name-", "some_pod-name-");
-    let indented = MINIMAL.replace("spec:\n  template:", "spec:\n    backoffLimit: 1  # <= The magic comme from here\n  template:");
+    let indented = MINIMAL
+        .replace("spec:\n  template:", "spec:\n    backoffLimit: 1  # <= The magic comme from here\n  template:");
     let unfilled = MINIMAL.replace("namespace: default", "namespace: <REPLACE_NAMESPACE>");
-    for (template, line, write) in [
-        (underscore, 4, "some-pod-name-{{RANDOM}}"),
-        (indented, 8, ""),
-        (unfilled, 5, "<REPLACE_NAMESPACE>"),
-    ] {
+    for (template, line, write) in
+        [(underscore, 4, "some-pod-name-{{RANDOM}}"), (indented, 8, ""), (unfilled, 5, "<REPLACE_NAMESPACE>")]
+    {
         let repository = repository(&template);
-        let server = Server::dev_unready(repository.path()).await;
+        let server = Server::dev_unready(repository.path());
         let refreshed = server.get("/refresh").await.json();
         let problem = &refreshed["problems"][0];
-        assert_eq!((&problem["file"], &problem["position"]["line"]), (&"some.yaml".into(), &line.into()), "{refreshed:#}");
+        assert_eq!(
+            (&problem["file"], &problem["position"]["line"]),
+            (&"some.yaml".into(), &line.into()),
+            "{refreshed:#}"
+        );
         let advice = format!("{} {}", problem["message"], problem["help"]);
         assert!(advice.contains(write), "{advice}");
         let reply = server.post("/publish/mytopic", "").await;

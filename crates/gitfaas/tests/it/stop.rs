@@ -30,7 +30,10 @@ async fn ctrl_c_ends_what_runs_takes_its_last_answer_and_leaves_nobody_behind() 
 
 #[tokio::test]
 async fn a_function_that_ignores_the_end_is_ended_all_the_same() {
-    let repository = Repository::shell("t", "trap '' TERM INT; (trap '' TERM INT; while true; do sleep 1; done) & echo up >> up; while true; do sleep 1; done");
+    let repository = Repository::shell(
+        "t",
+        "trap '' TERM INT; (trap '' TERM INT; while true; do sleep 1; done) & echo up >> up; while true; do sleep 1; done",
+    );
     let mut server = Server::dev(repository.path()).await;
     server.publish("t", "").await;
     eventually("the function runs", async || (!repository.lines("up").is_empty()).then_some(())).await;
@@ -41,7 +44,10 @@ async fn a_function_that_ignores_the_end_is_ended_all_the_same() {
 
 #[tokio::test]
 async fn functions_outlive_a_killed_server_and_the_next_one_adopts_them() {
-    let repository = Repository::shell("t", "echo up >> up; while [ ! -e go ]; do sleep 0.05; done; echo finished; curl -sS -o /dev/null -d answer $GITFAAS_URL/response/$FUNCTION_UID");
+    let repository = Repository::shell(
+        "t",
+        "echo up >> up; while [ ! -e go ]; do sleep 0.05; done; echo finished; curl -sS -o /dev/null -d answer $GITFAAS_URL/response/$FUNCTION_UID",
+    );
     let mut server = Server::dev(repository.path()).await;
     let request = server.publish("t", "").await;
     eventually("the function runs", async || (!repository.lines("up").is_empty()).then_some(())).await;
@@ -66,7 +72,10 @@ async fn a_function_that_ended_while_the_server_was_down_is_read_at_the_next_sta
     eventually("the function runs", async || (!repository.lines("up").is_empty()).then_some(())).await;
     server.kill();
     repository.write("go", "");
-    eventually("the function ends", async || processes_naming(&server.data.display().to_string()).is_empty().then_some(())).await;
+    eventually("the function ends", async || {
+        processes_naming(&server.data.display().to_string()).is_empty().then_some(())
+    })
+    .await;
     server.restart("serve", repository.path()).await;
     let view = server.finished(&request).await;
     assert_eq!((&view["phase"], &view["runs"][0]["exitCode"]), (&"failed".into(), &4.into()), "{view:#}");

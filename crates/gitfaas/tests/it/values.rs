@@ -31,7 +31,7 @@ spec:
         "é\u{e000}T\u{e001}\u{2028}\u{85}",
     ];
     for value in hostile {
-        let query: String = value.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let query = percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC);
         let reply = server.post(&format!("/publish/t?value={query}"), "").await;
         assert_eq!(reply.status, reqwest::StatusCode::ACCEPTED, "{value:?}: {}", reply.text());
         let view = server.finished(reply.json()["requestUid"].as_str().expect("an id")).await;

@@ -15,7 +15,7 @@ pub(crate) struct Server {
     pub(crate) url: String,
     pub(crate) data: PathBuf,
     // Dropped last: the folder is there for as long as anything may write to it.
-    _folder: Option<tempfile::TempDir>,
+    folder: Option<tempfile::TempDir>,
 }
 
 /// An answer, read whole.
@@ -48,7 +48,7 @@ impl Server {
     }
 
     /// `gitfaas dev` over a folder that may hold nothing that works.
-    pub(crate) async fn dev_unready(functions: &Path) -> Self {
+    pub(crate) fn dev_unready(functions: &Path) -> Self {
         Self::begin("dev", functions)
     }
 
@@ -59,8 +59,9 @@ impl Server {
 
     fn begin(verb: &str, functions: &Path) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut server = Self::launch(Self::command(verb, functions, &folder.path().join("data"), 0), folder.path().join("data"));
-        server._folder = Some(folder);
+        let mut server =
+            Self::launch(Self::command(verb, functions, &folder.path().join("data"), 0), folder.path().join("data"));
+        server.folder = Some(folder);
         server
     }
 
@@ -78,7 +79,7 @@ impl Server {
     /// Starts `command`, whose data folder is `data`.
     pub(crate) fn launch(command: Command, data: PathBuf) -> Self {
         let (process, url) = begin(command);
-        Self { process, url, data, _folder: None }
+        Self { process, url, data, folder: None }
     }
 
     /// The same, once it has a catalog.
@@ -125,13 +126,23 @@ impl Server {
         eventually("the server ends", async || self.process.try_wait().expect("waited")).await
     }
 
-    pub(crate) async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<reqwest::Body>) -> Reply {
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<reqwest::Body>,
+    ) -> Reply {
         let mut request = http().request(method, format!("{}{path}", self.url)).body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let reply = request.send().await.expect("an answer");
-        Reply { status: reply.status(), headers: reply.headers().clone(), body: reply.bytes().await.expect("a body").to_vec() }
+        Reply {
+            status: reply.status(),
+            headers: reply.headers().clone(),
+            body: reply.bytes().await.expect("a body").to_vec(),
+        }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {
