@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use crate::engine::Engine;
 
-/// How often it looks.
-const LOOK: Duration = Duration::from_mins(1);
+/// How often it looks, at least and at most; between them, ten times within the retention.
+const LOOK: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 
 pub(super) async fn run(engine: Arc<Engine>) {
+    let look = (engine.settings().retention / 10).clamp(LOOK.0, LOOK.1);
     let mut failures = 0;
     loop {
         match engine.expire().await {
@@ -17,7 +18,7 @@ pub(super) async fn run(engine: Arc<Engine>) {
                 if expired > 0 {
                     tracing::info!(requests = expired, "forgot expired requests");
                 }
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(look).await;
             }
             Err(error) => {
                 failures += 1;

@@ -5,6 +5,7 @@
 mod answers;
 mod errors;
 mod examples;
+mod faults;
 mod kill;
 mod last_good;
 mod lineage;
