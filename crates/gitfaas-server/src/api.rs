@@ -5,6 +5,7 @@ mod error;
 mod logs;
 mod middleware;
 mod old;
+mod origin;
 mod params;
 mod publish;
 mod read;
@@ -34,6 +35,8 @@ pub struct Limits {
     pub head_bytes: usize,
     /// The longest long poll.
     pub wait: Duration,
+    /// Whether only loopback's names, and the one in the base URL, are answered to: for a server on loopback.
+    pub loopback_only: bool,
 }
 
 impl Default for Limits {
@@ -44,6 +47,7 @@ impl Default for Limits {
             head: Duration::from_secs(10),
             head_bytes: 64 * 1024,
             wait: Duration::from_mins(1),
+            loopback_only: false,
         }
     }
 }

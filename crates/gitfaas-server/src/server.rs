@@ -100,7 +100,8 @@ pub async fn start(config: Config, parts: Parts, reports: Reports) -> Result<Run
     engine.restore().await?;
     let workers = Workers::start(&engine, parts.source.clone(), parts.cluster.clone(), reports);
     let handle = Handle::new();
-    let http = serve(listener, &handle, engine.clone(), config.limits).map_err(listen)?;
+    let limits = Limits { loopback_only: config.limits.loopback_only || addr.ip().is_loopback(), ..config.limits };
+    let http = serve(listener, &handle, engine.clone(), limits).map_err(listen)?;
     tracing::info!(server.address = %addr, cluster = parts.cluster.describe(), source.location = parts.source.describe(), "serving");
     Ok(RunningServer { addr, engine, parts, workers, handle, http, end_runs: config.end_runs, grace: config.grace })
 }

@@ -43,7 +43,7 @@ pub(crate) const fn status(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::InvalidRequest | ErrorCode::InvalidJson => StatusCode::BAD_REQUEST,
         ErrorCode::InvalidToken => StatusCode::UNAUTHORIZED,
-        ErrorCode::Forbidden => StatusCode::FORBIDDEN,
+        ErrorCode::Forbidden | ErrorCode::ForeignOrigin => StatusCode::FORBIDDEN,
         ErrorCode::UnknownTopic | ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::SlowBody => StatusCode::REQUEST_TIMEOUT,
         ErrorCode::AmbiguousAnswer => StatusCode::CONFLICT,

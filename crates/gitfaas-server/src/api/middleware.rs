@@ -1,27 +1,42 @@
-//! What is around every handler: counting, security headers, and a fault that becomes an answer.
+//! What is around every handler: whose page asks, counting, security headers, and a fault that becomes an answer.
 
 use std::panic::AssertUnwindSafe;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
 
-use super::App;
 use super::error::ApiError;
+use super::{App, origin};
 use crate::engine::{EngineError, ErrorCode};
 
 pub(super) async fn around(State(app): State<App>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let handled = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    let mut response = handled.unwrap_or_else(|_| {
-        let fault = EngineError::new(ErrorCode::Internal, "the server failed on this request; its log says where");
-        ApiError::from(fault).into_response()
-    });
+    let mut response = match allowed(&app, &request) {
+        Err(refused) => ApiError::from(refused).into_response(),
+        Ok(()) => handle(request, next).await,
+    };
     app.engine.metrics().answered(route.as_deref().unwrap_or("(none)"), response.status().as_u16());
     secure(&mut response);
     response
+}
+
+fn allowed(app: &App, request: &Request) -> Result<(), EngineError> {
+    if app.limits.loopback_only {
+        let own = app.engine.settings().base_url.parse::<Uri>().ok();
+        origin::check_host(request.headers(), own.as_ref().and_then(Uri::host))?;
+    }
+    origin::check(request.method(), request.uri().path(), request.headers())
+}
+
+async fn handle(request: Request, next: Next) -> Response {
+    let handled = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    handled.unwrap_or_else(|_| {
+        let fault = EngineError::new(ErrorCode::Internal, "the server failed on this request; its log says where");
+        ApiError::from(fault).into_response()
+    })
 }
 
 /// Messages and answers are other people's bytes under other people's content types: a browser must neither guess

@@ -29,6 +29,8 @@ pub enum ErrorCode {
     InvalidToken,
     /// The token presented speaks for another run.
     Forbidden,
+    /// A browser asks in the name of a page that is not ours.
+    ForeignOrigin,
     /// There is no such request, run or answer (any more).
     NotFound,
     /// The request has several functions; the answer must say whose it is.
@@ -51,7 +53,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::InvalidRequest,
         Self::InvalidJson,
         Self::UnknownTopic,
@@ -62,6 +64,7 @@ impl ErrorCode {
         Self::SlowBody,
         Self::InvalidToken,
         Self::Forbidden,
+        Self::ForeignOrigin,
         Self::NotFound,
         Self::AmbiguousAnswer,
         Self::NoCatalog,
@@ -86,6 +89,7 @@ impl ErrorCode {
             Self::SlowBody => "slow-body",
             Self::InvalidToken => "invalid-token",
             Self::Forbidden => "forbidden",
+            Self::ForeignOrigin => "foreign-origin",
             Self::NotFound => "not-found",
             Self::AmbiguousAnswer => "ambiguous-answer",
             Self::NoCatalog => "no-catalog",

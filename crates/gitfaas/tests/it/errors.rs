@@ -136,6 +136,19 @@ fn fail_every_fsync(pid: u32) -> impl Drop {
 }
 
 #[tokio::test]
+async fn a_page_of_another_origin_starts_nothing_through_a_visitor_s_browser() {
+    let repository = Repository::shell("t", "true");
+    let server = Server::dev(repository.path()).await;
+    // What a browser sends for a form on another page: a simple request, which it does not ask about first.
+    let form = [("origin", "http://evil.example"), ("sec-fetch-site", "cross-site"), ("content-type", "text/plain")];
+    let refused = server.send(Method::POST, "/publish/t", &form, "x").await;
+    assert_eq!(problem(&refused), (403, "foreign-origin".into()));
+    let rebound = server.send(Method::GET, "/api/v1/requests", &[("host", "evil.example")], "").await;
+    assert_eq!(problem(&rebound), (403, "foreign-origin".into()));
+    assert_eq!(server.get("/api/v1/requests").await.json()["items"], serde_json::json!([]));
+}
+
+#[tokio::test]
 async fn a_half_sent_head_and_a_body_that_stalls_do_not_hold_a_connection() {
     use std::io::{Read as _, Write as _};
     let repository = Repository::shell("t", "true");

@@ -1,0 +1,125 @@
+//! Whether a browser asks in the name of a page that is not ours.
+//!
+//! Any page that somebody visits can make their browser send requests to this server, simple ones even without asking
+//! it first; on a developer's machine that would start processes. Programs send none of these headers and are not
+//! affected. A server on loopback also answers to loopback names only, or a page could reach it under a name of its
+//! own (DNS rebinding) and be of the same origin.
+
+use std::net::IpAddr;
+
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, Method, header};
+
+use crate::engine::{EngineError, ErrorCode};
+
+/// Refuses what a page of another origin asks for, unless it only reads.
+///
+/// # Errors
+/// [`ErrorCode::ForeignOrigin`].
+pub(super) fn check(method: &Method, path: &str, headers: &HeaderMap) -> Result<(), EngineError> {
+    // Old clients refresh with GET.
+    let changes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) || path == "/refresh";
+    if changes && is_foreign(headers) {
+        return Err(EngineError::new(
+            ErrorCode::ForeignOrigin,
+            "a browser asks for this in the name of a page of another origin, which may not change anything here",
+        ));
+    }
+    Ok(())
+}
+
+fn is_foreign(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).map(|value: &header::HeaderValue| value.to_str().unwrap_or_default());
+    // What the browser itself says; a page cannot set it.
+    if let Some(site) = text("sec-fetch-site") {
+        return !matches!(site, "same-origin" | "none");
+    }
+    // Older browsers send only this, with every request that is no plain navigation.
+    match (text("origin"), text("host")) {
+        (None, _) => false,
+        (Some(origin), Some(host)) => origin.split_once("://").is_none_or(|(_, origin)| origin != host),
+        (Some(_), None) => true,
+    }
+}
+
+/// Refuses a request to a server on loopback under a name that is not loopback's, nor the server's own.
+///
+/// # Errors
+/// [`ErrorCode::ForeignOrigin`].
+pub(super) fn check_host(headers: &HeaderMap, own: Option<&str>) -> Result<(), EngineError> {
+    let Some(host) = headers.get(header::HOST) else { return Ok(()) };
+    let host = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
+    let name = host.as_ref().map(|host| host.host().trim_matches(['[', ']']).to_ascii_lowercase());
+    let known = name.as_deref().is_some_and(|name| {
+        let loopback = name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        loopback || name == "localhost" || name.ends_with(".localhost") || own.is_some_and(|own| own == name)
+    });
+    if known {
+        return Ok(());
+    }
+    Err(EngineError::new(
+        ErrorCode::ForeignOrigin,
+        "this server listens on loopback and does not answer under this Host; ask for localhost, or name the host with --base-url",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value"))).collect()
+    }
+
+    fn allowed(method: &Method, path: &str, pairs: &[(&'static str, &'static str)]) -> bool {
+        check(method, path, &headers(pairs)).is_ok()
+    }
+
+    #[test]
+    fn a_page_of_another_origin_changes_nothing() {
+        let host = ("host", "127.0.0.1:5000");
+        for said in [
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "same-site"),
+            ("origin", "http://evil.example"),
+            ("origin", "http://127.0.0.1:8080"),
+            ("origin", "null"),
+        ] {
+            assert!(!allowed(&Method::POST, "/publish/t", &[host, said]), "{said:?}");
+            assert!(!allowed(&Method::GET, "/refresh", &[host, said]), "{said:?}");
+            assert!(allowed(&Method::GET, "/api/v1/topics", &[host, said]), "{said:?}: it cannot read the answer");
+        }
+    }
+
+    #[test]
+    fn programs_and_our_own_pages_are_not_affected() {
+        let host = ("host", "127.0.0.1:5000");
+        assert!(allowed(&Method::POST, "/publish/t", &[host]));
+        assert!(allowed(&Method::POST, "/publish/t", &[host, ("origin", "http://127.0.0.1:5000")]));
+        let same = ("sec-fetch-site", "same-origin");
+        assert!(allowed(&Method::POST, "/publish/t", &[host, same, ("origin", "http://127.0.0.1:5000")]));
+        assert!(allowed(&Method::GET, "/refresh", &[host, ("sec-fetch-site", "none")]));
+    }
+
+    #[test]
+    fn a_server_on_loopback_answers_to_loopback_s_names() {
+        let known = |host: &'static str| check_host(&headers(&[("host", host)]), Some("gitfaas")).is_ok();
+        for host in [
+            "localhost",
+            "LOCALHOST:5000",
+            "127.0.0.1:5000",
+            "127.8.8.8",
+            "[::1]:5000",
+            "a.localhost:1",
+            "gitfaas:5000",
+        ] {
+            assert!(known(host), "{host}");
+        }
+        for host in
+            ["evil.example", "evil.example:5000", "localhost.evil.example", "10.0.0.1:5000", "127.0.0.1.evil.example"]
+        {
+            assert!(!known(host), "{host}");
+        }
+        assert!(check_host(&HeaderMap::new(), None).is_ok(), "HTTP/1.0 has no Host, and no browser speaks it");
+    }
+}
