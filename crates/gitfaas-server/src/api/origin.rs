@@ -2,8 +2,8 @@
 //!
 //! Any page that somebody visits can make their browser send requests to this server, simple ones even without asking
 //! it first; on a developer's machine that would start processes. Programs send none of these headers and are not
-//! affected. A server on loopback also answers to loopback names only, or a page could reach it under a name of its
-//! own (DNS rebinding) and be of the same origin.
+//! affected. A server on loopback also answers to local names only, or a page could reach it under a name of its own
+//! (DNS rebinding) and be of the same origin.
 
 use std::net::IpAddr;
 
@@ -52,7 +52,9 @@ pub(super) fn check_host(headers: &HeaderMap, own: Option<&str>) -> Result<(), E
     let name = host.as_ref().map(|host| host.host().trim_matches(['[', ']']).to_ascii_lowercase());
     let known = name.as_deref().is_some_and(|name| {
         let loopback = name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-        loopback || name == "localhost" || name.ends_with(".localhost") || own.is_some_and(|own| own == name)
+        // A name without a dot is this machine's or its network's: nobody can serve a page of the internet under it.
+        let local = name.ends_with(".localhost") || !name.contains(['.', ':']);
+        loopback || local || own.is_some_and(|own| own == name)
     });
     if known {
         return Ok(());
@@ -103,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_server_on_loopback_answers_to_loopback_s_names() {
-        let known = |host: &'static str| check_host(&headers(&[("host", host)]), Some("gitfaas")).is_ok();
+        let known = |host: &'static str| check_host(&headers(&[("host", host)]), Some("faas.example")).is_ok();
         for host in [
             "localhost",
             "LOCALHOST:5000",
@@ -112,12 +114,18 @@ mod tests {
             "[::1]:5000",
             "a.localhost:1",
             "gitfaas:5000",
+            "faas.example",
         ] {
             assert!(known(host), "{host}");
         }
-        for host in
-            ["evil.example", "evil.example:5000", "localhost.evil.example", "10.0.0.1:5000", "127.0.0.1.evil.example"]
-        {
+        for host in [
+            "evil.example",
+            "evil.example:5000",
+            "localhost.evil.example",
+            "10.0.0.1:5000",
+            "[2001:db8::1]:5000",
+            "127.0.0.1.evil.example",
+        ] {
             assert!(!known(host), "{host}");
         }
         assert!(check_host(&HeaderMap::new(), None).is_ok(), "HTTP/1.0 has no Host, and no browser speaks it");
