@@ -64,6 +64,18 @@ pub enum FailureCode {
 }
 
 impl FailureCode {
+    /// Every kind.
+    pub const ALL: [Self; 8] = [
+        Self::MissingParameter,
+        Self::InvalidParameter,
+        Self::InvalidManifest,
+        Self::TooLarge,
+        Self::NotAdmitted,
+        Self::ReservedParameter,
+        Self::HopLimit,
+        Self::TopicBroken,
+    ];
+
     /// The code as it stands on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {

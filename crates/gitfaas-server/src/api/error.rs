@@ -7,6 +7,9 @@ use axum::response::{IntoResponse, Response};
 use super::wire::{FailureView, ProblemView};
 use crate::engine::{EngineError, ErrorCode};
 
+/// The code of a route that is asked with a method it does not have; the engine knows nothing of methods.
+const METHOD_NOT_ALLOWED: &str = "method-not-allowed";
+
 /// An error on its way to the caller.
 #[derive(Debug)]
 pub(crate) struct ApiError {
@@ -18,7 +21,7 @@ pub(crate) struct ApiError {
 impl ApiError {
     pub(crate) fn method_not_allowed(detail: String) -> Self {
         let error = EngineError::new(ErrorCode::InvalidRequest, detail);
-        Self { status: StatusCode::METHOD_NOT_ALLOWED, code: "method-not-allowed".to_owned(), error }
+        Self { status: StatusCode::METHOD_NOT_ALLOWED, code: METHOD_NOT_ALLOWED.to_owned(), error }
     }
 
     /// The code, for counting.
@@ -89,5 +92,36 @@ impl IntoResponse for ApiError {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use gitfaas_core::plan::FailureCode;
+
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_page_and_every_page_its_code() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors");
+        let names =
+            std::fs::read_dir(folder).expect("a folder").filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let pages: BTreeSet<String> = names.filter_map(|name| Some(name.strip_suffix(".md")?.to_owned())).collect();
+        let engine = ErrorCode::ALL.into_iter().map(ErrorCode::as_str);
+        let codes = engine.chain(FailureCode::ALL.into_iter().map(FailureCode::as_str)).chain([METHOD_NOT_ALLOWED]);
+        assert_eq!(pages, codes.map(str::to_owned).collect());
+    }
+
+    #[test]
+    fn every_page_begins_with_its_code_and_the_status_it_is_answered_with() {
+        for code in ErrorCode::ALL {
+            let page = format!("{}/../../docs/errors/{}.md", env!("CARGO_MANIFEST_DIR"), code.as_str());
+            let text = std::fs::read_to_string(page).expect("a page");
+            let title = text.lines().next().unwrap_or_default();
+            let begins = format!("# `{}` ({}", code.as_str(), status(code).as_u16());
+            assert!(title.starts_with(&begins), "{title}: {begins}");
+        }
     }
 }
