@@ -2,7 +2,7 @@
 //!
 //! Each placeholder is replaced by private-use characters, as many as it has itself: YAML then reads it as ordinary
 //! text, so that `replicas: {{replicas}}` is a scalar, and every position stays right. What a scalar holds is found
-//! again by [`Placeholders::pieces`].
+//! again by [`Placeholders::parts`].
 
 use crate::problem::Position;
 use crate::yaml::YamlError;
