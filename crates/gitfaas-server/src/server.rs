@@ -112,7 +112,9 @@ fn serve(
     engine: Arc<Engine>,
     limits: Limits,
 ) -> io::Result<JoinHandle<io::Result<()>>> {
-    let mut server = axum_server::from_tcp(listener)?.handle(handle.clone());
+    // HTTP/1.1 alone: a server that waits to see whether HTTP/2 is spoken waits without limit, and the limits below
+    // are those of HTTP/1.1.
+    let mut server = axum_server::from_tcp(listener)?.http1_only().handle(handle.clone());
     server
         .http_builder()
         .http1()

@@ -6,6 +6,7 @@ mod answers;
 mod errors;
 mod examples;
 mod faults;
+mod hostile;
 mod kill;
 mod last_good;
 mod lineage;

@@ -1,0 +1,50 @@
+//! Callers that mean ill, or do not know better: connections, heads, bodies and content types that are odd.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use crate::support::{DEADLINE, Repository, Server};
+
+const CONFIG_MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: 'a-{{RANDOM}}'}\ndata: {trace: \"{{TRACEPARENT}}\"}\n";
+
+async fn server_with_a_topic() -> (Repository, Server) {
+    let repository = Repository::with(&[("t", &[("a.yaml", CONFIG_MAP)])]);
+    let server = Server::dev(repository.path()).await;
+    (repository, server)
+}
+
+fn connect(server: &Server) -> TcpStream {
+    let connection = TcpStream::connect(server.url.trim_start_matches("http://")).expect("connected");
+    connection.set_read_timeout(Some(DEADLINE)).expect("set");
+    connection.set_write_timeout(Some(DEADLINE)).expect("set");
+    connection
+}
+
+/// Sends each of these on a connection of its own, and reads until the server ends it.
+async fn answers_to(server: &Server, said: &[&[u8]]) -> Vec<String> {
+    let ends: Vec<_> = said
+        .iter()
+        .map(|said| {
+            let mut connection = connect(server);
+            connection.write_all(said).expect("sent");
+            tokio::task::spawn_blocking(move || {
+                let mut answer = Vec::new();
+                connection.read_to_end(&mut answer).expect("the server ends it");
+                String::from_utf8_lossy(&answer).into_owned()
+            })
+        })
+        .collect();
+    let mut answers = Vec::new();
+    for end in ends {
+        answers.push(end.await.expect("read"));
+    }
+    answers
+}
+
+#[tokio::test]
+async fn who_says_nothing_or_speaks_another_http_does_not_hold_a_connection() {
+    let (_repository, server) = server_with_a_topic().await;
+    let http2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let answers = answers_to(&server, &[b"", b"PRI * HTTP", http2]).await;
+    assert!(answers.iter().all(|answer| answer.is_empty() || answer.starts_with("HTTP/1.1 ")), "{answers:?}");
+}
