@@ -1,12 +1,16 @@
-//! Reading a body within its limits.
+//! Reading a body within its limits, and what becomes of one that nobody reads.
 
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
+use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::http::header;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
+use hyper::body::{Frame, SizeHint};
 
 use super::Limits;
 use crate::engine::{EngineError, ErrorCode};
@@ -43,6 +47,75 @@ async fn next_frame(body: &mut Body, idle: Duration) -> Result<Option<Bytes>, En
         Some(Err(_)) => {
             Err(EngineError::new(ErrorCode::InvalidRequest, "the connection broke in the middle of the body"))
         }
+    }
+}
+
+/// Bytes of an unread body that are taken and thrown away.
+const DISCARDED: usize = 64 * 1024 * 1024;
+/// How long that may take, and how long it may pause.
+const DISCARDING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(2));
+
+/// Makes sure that an answer given before the body was read reaches its caller.
+///
+/// Many clients send all of a body before they read anything. Were the connection closed on them in the middle, they
+/// would see a broken pipe instead of the answer that says why; so what is left unread is taken, within limits.
+pub(super) fn lingering(request: Request) -> Request {
+    if request.body().is_end_stream() {
+        return request;
+    }
+    // Who waits for `100 Continue` sends nothing before the answer, and reading would ask them to.
+    let invited = !request.headers().contains_key(header::EXPECT);
+    request.map(|body| Body::new(Lingering { body, invited, ended: false }))
+}
+
+struct Lingering {
+    body: Body,
+    /// Whether the caller sends the body, or waits to be asked.
+    invited: bool,
+    ended: bool,
+}
+
+impl HttpBody for Lingering {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.invited = true;
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        self.ended = !matches!(frame, Some(Ok(_)));
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Lingering {
+    fn drop(&mut self) {
+        if self.ended || !self.invited || self.body.is_end_stream() {
+            return;
+        }
+        // In a task of its own: the answer does not wait for it.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(tokio::time::timeout(DISCARDING.0, discard(std::mem::take(&mut self.body))));
+        }
+    }
+}
+
+async fn discard(mut body: Body) {
+    let mut discarded = 0;
+    while discarded < DISCARDED
+        && let Ok(Some(frame)) = next_frame(&mut body, DISCARDING.1).await
+    {
+        discarded += frame.len();
     }
 }
 

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
 
 use super::error::ApiError;
-use super::{App, origin};
+use super::{App, body, origin};
 use crate::engine::{EngineError, ErrorCode};
 
 pub(super) async fn around(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -32,7 +32,7 @@ fn allowed(app: &App, request: &Request) -> Result<(), EngineError> {
 }
 
 async fn handle(request: Request, next: Next) -> Response {
-    let handled = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let handled = AssertUnwindSafe(next.run(body::lingering(request))).catch_unwind().await;
     handled.unwrap_or_else(|_| {
         let fault = EngineError::new(ErrorCode::Internal, "the server failed on this request; its log says where");
         ApiError::from(fault).into_response()

@@ -48,3 +48,26 @@ async fn who_says_nothing_or_speaks_another_http_does_not_hold_a_connection() {
     let answers = answers_to(&server, &[b"", b"PRI * HTTP", http2]).await;
     assert!(answers.iter().all(|answer| answer.is_empty() || answer.starts_with("HTTP/1.1 ")), "{answers:?}");
 }
+
+#[tokio::test]
+async fn the_answer_to_a_body_that_is_too_large_reaches_who_sends_it_all_before_reading() {
+    let (_repository, server) = server_with_a_topic().await;
+    let chunk = [b"100000\r\n".as_slice(), &vec![b'x'; 0x10_0000], b"\r\n"].concat();
+    let bodies: [(&str, Vec<u8>); 2] = [
+        ("Content-Length: 41943040", vec![b'x'; 41_943_040]),
+        ("Transfer-Encoding: chunked", [chunk.repeat(40).as_slice(), b"0\r\n\r\n"].concat()),
+    ];
+    for (header, body) in bodies {
+        let mut connection = connect(&server);
+        let head = format!("POST /publish/t HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{header}\r\n\r\n");
+        let answer = tokio::task::spawn_blocking(move || {
+            connection.write_all(head.as_bytes()).expect("sent");
+            connection.write_all(&body).expect("the server takes what it will not keep");
+            let mut answer = String::new();
+            connection.read_to_string(&mut answer).expect("answered");
+            answer
+        });
+        let answer = answer.await.expect("read");
+        assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("too-large"), "{header}: {answer}");
+    }
+}
