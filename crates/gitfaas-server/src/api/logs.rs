@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use futures_util::stream::{BoxStream, iter};
 use futures_util::{Stream, StreamExt as _};
 
 use super::error::ApiError;
+use super::params::Segment;
 use super::wire::{List, LogView};
 use super::{App, params};
 use crate::cluster::{LogChunk, LogPart};
@@ -19,7 +20,7 @@ use crate::engine::after_cut;
 
 pub(super) async fn logs(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     RawQuery(plain): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {

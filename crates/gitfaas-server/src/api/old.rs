@@ -1,17 +1,18 @@
 //! Routes that clients of the Python version know, beside publish and respond.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gitfaas_core::id::RequestId;
 use serde_json::{Value, json};
 
 use super::error::ApiError;
+use super::params::Segment;
 use super::wire::{OldResponses, Refreshed};
 use super::{App, params};
 
-pub(super) async fn responses(State(app): State<App>, Path(id): Path<String>) -> Result<Json<OldResponses>, ApiError> {
+pub(super) async fn responses(State(app): State<App>, Segment(id): Segment) -> Result<Json<OldResponses>, ApiError> {
     let id: RequestId = id.parse().map_err(|error| params::invalid(format!("{error}")))?;
     let (runs, responses) = app.engine.responses(id).await?;
     let newest = runs.iter().map(|run| {

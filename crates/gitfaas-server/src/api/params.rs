@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use gitfaas_core::message::Params;
 use percent_encoding::percent_decode_str;
 
 use super::App;
+use super::error::ApiError;
 use crate::engine::{Caller, EngineError, ErrorCode};
 
 /// The name of the header by which a publisher names the run that it descends from.
@@ -14,6 +17,22 @@ const PARENT: &str = "x-gitfaas-parent";
 
 pub(super) fn invalid(detail: impl Into<String>) -> EngineError {
     EngineError::new(ErrorCode::InvalidRequest, detail)
+}
+
+/// The only variable part of a route's path, decoded; one that is no text is told as every other error is.
+pub(super) struct Segment(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let segment = Path::from_request_parts(parts, state).await;
+        segment.map(|Path(segment)| Self(segment)).map_err(|_| not_text().into())
+    }
+}
+
+fn not_text() -> EngineError {
+    invalid("the URL is not valid UTF-8 once percent-decoded")
 }
 
 /// Parses a query: pairs by `&`, percent-encoded UTF-8, `+` for a blank, no name twice.
@@ -42,9 +61,7 @@ pub(super) fn query(query: &str) -> Result<Params, EngineError> {
 /// [`ErrorCode::InvalidRequest`] when it is not UTF-8.
 pub(super) fn decode(text: &str, plus_is_blank: bool) -> Result<String, EngineError> {
     let text = if plus_is_blank { text.replace('+', " ") } else { text.to_owned() };
-    let decoded = percent_decode_str(&text)
-        .decode_utf8()
-        .map_err(|_| invalid("the URL is not valid UTF-8 once percent-decoded"))?;
+    let decoded = percent_decode_str(&text).decode_utf8().map_err(|_| not_text())?;
     Ok(decoded.into_owned())
 }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{OriginalUri, Path, State};
+use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use gitfaas_core::message::{Message, MessageMeta};
@@ -12,6 +12,7 @@ use gitfaas_core::run::{Phase, Run};
 use serde_json::json;
 
 use super::error::ApiError;
+use super::params::Segment;
 use super::wire::{ApplyReport, Receipt};
 use super::{App, body, params};
 use crate::engine::{Answer, Published};
@@ -71,7 +72,7 @@ fn report(run: Run) -> ApplyReport {
 
 pub(super) async fn respond(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use gitfaas_core::catalog::Catalog;
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::error::ApiError;
+use super::params::Segment;
 use super::wire::{List, RequestView, ResponseView, RunView, TopicView, TreeView};
 use super::{App, params, view};
 use crate::engine::{EngineError, ErrorCode, Subscription};
@@ -29,7 +30,7 @@ pub(super) async fn topics(State(app): State<App>) -> Json<List<TopicView>> {
     Json(List { items, next: None })
 }
 
-pub(super) async fn topic(State(app): State<App>, Path(name): Path<String>) -> Result<Json<TopicView>, ApiError> {
+pub(super) async fn topic(State(app): State<App>, Segment(name): Segment) -> Result<Json<TopicView>, ApiError> {
     app.engine.with_topic(&name, |topic| Json(view::topic(topic, &app.engine.settings().policy))).map_err(Into::into)
 }
 
@@ -56,7 +57,7 @@ pub(super) async fn requests(
 
 pub(super) async fn request(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     RawQuery(plain): RawQuery,
 ) -> Result<Json<RequestView>, ApiError> {
     let id = request_id(&id)?;
@@ -74,7 +75,7 @@ pub(super) async fn request(
 
 pub(super) async fn responses(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     RawQuery(plain): RawQuery,
 ) -> Result<Json<List<ResponseView>>, ApiError> {
     let id = request_id(&id)?;
@@ -118,7 +119,7 @@ impl Wait {
     }
 }
 
-pub(super) async fn message(State(app): State<App>, Path(id): Path<String>) -> Result<Response, ApiError> {
+pub(super) async fn message(State(app): State<App>, Segment(id): Segment) -> Result<Response, ApiError> {
     let message = app.engine.message(request_id(&id)?).await?;
     let mut response = Response::new(Body::from(message.payload));
     let content_type = message.meta.content_type.as_deref().unwrap_or("application/octet-stream");
@@ -128,11 +129,11 @@ pub(super) async fn message(State(app): State<App>, Path(id): Path<String>) -> R
     Ok(response)
 }
 
-pub(super) async fn tree(State(app): State<App>, Path(id): Path<String>) -> Result<Json<TreeView>, ApiError> {
+pub(super) async fn tree(State(app): State<App>, Segment(id): Segment) -> Result<Json<TreeView>, ApiError> {
     Ok(Json(view::tree(app.engine.tree(request_id(&id)?).await?)))
 }
 
-pub(super) async fn run(State(app): State<App>, Path(id): Path<String>) -> Result<Json<RunView>, ApiError> {
+pub(super) async fn run(State(app): State<App>, Segment(id): Segment) -> Result<Json<RunView>, ApiError> {
     Ok(Json(view::run(app.engine.run(run_id(&id)?).await?)))
 }
 

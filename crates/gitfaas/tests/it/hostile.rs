@@ -3,6 +3,8 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
+use reqwest::{Method, StatusCode};
+
 use crate::support::{DEADLINE, Repository, Server};
 
 const CONFIG_MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: 'a-{{RANDOM}}'}\ndata: {trace: \"{{TRACEPARENT}}\"}\n";
@@ -69,5 +71,24 @@ async fn the_answer_to_a_body_that_is_too_large_reaches_who_sends_it_all_before_
         });
         let answer = answer.await.expect("read");
         assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("too-large"), "{header}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_path_that_is_no_text_is_a_problem_document_everywhere() {
+    let (_repository, server) = server_with_a_topic().await;
+    for (method, path) in [
+        (Method::GET, "/api/v1/requests/%ff"),
+        (Method::GET, "/api/v1/requests/%ff/message"),
+        (Method::GET, "/api/v1/topics/%ff"),
+        (Method::GET, "/api/v1/runs/%ff/logs"),
+        (Method::GET, "/response/%ff"),
+        (Method::POST, "/response/%ff"),
+        (Method::POST, "/publish/%ff"),
+    ] {
+        let reply = server.send(method, path, &[], "").await;
+        assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{path}");
+        assert_eq!(reply.headers["content-type"], "application/problem+json", "{path}");
+        assert_eq!(reply.code(), "invalid-request", "{path}");
     }
 }
