@@ -126,6 +126,25 @@ pub(super) fn text(headers: &HeaderMap, name: &str) -> Result<Option<String>, En
     Ok(Some(text.to_owned()))
 }
 
+/// The content type as text. It is the caller's business what it holds; bytes that are no UTF-8 are replaced.
+pub(super) fn content_type(headers: &HeaderMap) -> Option<String> {
+    headers.get(header::CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+/// The W3C trace context of the caller; one that is malformed is passed over, as that specification says.
+pub(super) fn traceparent(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get("traceparent")?.to_str().ok()?;
+    let (known, later) = text.split_at_checked(55)?;
+    let is_hex = |part: &str| part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let is_nothing = |part: &str| part.bytes().all(|byte| byte == b'0');
+    let parts: Vec<&str> = known.split('-').collect();
+    let [version, trace, parent, flags] = parts[..] else { return None };
+    let shaped = [version, trace, parent, flags].map(str::len) == [2, 32, 16, 2] && parts.iter().all(|part| is_hex(part));
+    let extended = later.is_empty() || (version != "00" && later.starts_with('-'));
+    let means = version != "ff" && !is_nothing(trace) && !is_nothing(parent);
+    (shaped && extended && means).then(|| known.to_owned())
+}
+
 /// Who asks, by `Authorization: Bearer` and `X-Gitfaas-Parent`.
 ///
 /// # Errors
@@ -141,6 +160,8 @@ pub(super) async fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, Eng
 
 #[cfg(test)]
 mod tests {
+    use axum::http::{HeaderName, HeaderValue};
+
     use super::*;
 
     fn pairs(params: &Params) -> Vec<(&str, &str)> {
@@ -183,5 +204,43 @@ mod tests {
         let params = query("wait=4000000000").expect("parsed");
         assert_eq!(wait(&params, Duration::from_mins(1)).ok(), Some(Duration::from_mins(1)));
         assert!(wait(&query("wait=-1").expect("parsed"), Duration::from_mins(1)).is_err());
+    }
+
+    fn headers(pairs: &[(&'static str, &'static [u8])]) -> HeaderMap {
+        let value = |bytes| HeaderValue::from_bytes(bytes).expect("a header");
+        pairs.iter().map(|(name, bytes)| (HeaderName::from_static(name), value(bytes))).collect()
+    }
+
+    #[test]
+    fn a_trace_context_that_is_none_is_passed_over() {
+        let good = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert_eq!(traceparent(&headers(&[("traceparent", good)])).as_deref(), str::from_utf8(good).ok());
+        let later = b"cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-what-a-later-version-adds";
+        let known = "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert_eq!(traceparent(&headers(&[("traceparent", later)])).as_deref(), Some(known));
+        let none: [&[u8]; 9] = [
+            b"",
+            b"junk\"}",
+            b"a\xe9",
+            b"00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            b"00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            b"00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            b"ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
+            b"cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01more",
+        ];
+        for value in none {
+            assert_eq!(traceparent(&headers(&[("traceparent", value)])), None, "{}", value.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_content_type_is_taken_whatever_it_holds() {
+        assert_eq!(content_type(&headers(&[])), None);
+        assert_eq!(content_type(&headers(&[("content-type", b"plain/text")])).as_deref(), Some("plain/text"));
+        let utf8 = "text/plain; name=\u{e9}";
+        assert_eq!(content_type(&headers(&[("content-type", b"text/plain; name=\xc3\xa9")])).as_deref(), Some(utf8));
+        let other = "text/plain; name=\u{fffd}";
+        assert_eq!(content_type(&headers(&[("content-type", b"text/plain; name=\xe9")])).as_deref(), Some(other));
     }
 }

@@ -27,9 +27,9 @@ pub(super) async fn publish(
     let payload = body::read(&headers, body, &app.limits).await?;
     let began = Instant::now();
     let meta = MessageMeta {
-        content_type: params::text(&headers, header::CONTENT_TYPE.as_str())?,
+        content_type: params::content_type(&headers),
         params,
-        traceparent: params::text(&headers, "traceparent")?,
+        traceparent: params::traceparent(&headers),
     };
     let published = async {
         let caller = params::caller(&app, &headers).await?;
@@ -77,7 +77,7 @@ pub(super) async fn respond(
     body: Body,
 ) -> Result<Response, ApiError> {
     let caller = params::caller(&app, &headers).await?;
-    let content_type = params::text(&headers, header::CONTENT_TYPE.as_str())?;
+    let content_type = params::content_type(&headers);
     let body = body::read(&headers, body, &app.limits).await?;
     let run = app.engine.respond(&id, Answer { content_type, body }, caller).await?;
     Ok(Json(json!({ "error": false, "runId": run })).into_response())

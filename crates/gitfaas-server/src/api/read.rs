@@ -123,7 +123,7 @@ pub(super) async fn message(State(app): State<App>, Segment(id): Segment) -> Res
     let message = app.engine.message(request_id(&id)?).await?;
     let mut response = Response::new(Body::from(message.payload));
     let content_type = message.meta.content_type.as_deref().unwrap_or("application/octet-stream");
-    let content_type = HeaderValue::from_str(content_type);
+    let content_type = HeaderValue::from_bytes(content_type.as_bytes());
     let fallback = HeaderValue::from_static("application/octet-stream");
     response.headers_mut().insert(header::CONTENT_TYPE, content_type.unwrap_or(fallback));
     Ok(response)

@@ -92,3 +92,16 @@ async fn a_path_that_is_no_text_is_a_problem_document_everywhere() {
         assert_eq!(reply.code(), "invalid-request", "{path}");
     }
 }
+
+#[tokio::test]
+async fn odd_headers_do_not_stop_a_message() {
+    let (_repository, server) = server_with_a_topic().await;
+    let said = b"POST /publish/t HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: text/plain; name=\xc3\xa9\r\n\
+        traceparent: 00-\"}\xe9\r\nContent-Length: 3\r\n\r\nabc";
+    let answer = answers_to(&server, &[said]).await.remove(0);
+    assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
+    let location = answer.lines().find_map(|line| line.strip_prefix("location: ")).expect("a location");
+    let message = server.get(&format!("{location}/message")).await;
+    assert_eq!(message.headers["content-type"].as_bytes(), "text/plain; name=é".as_bytes());
+    assert_eq!(message.text(), "abc");
+}
