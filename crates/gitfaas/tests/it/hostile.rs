@@ -105,3 +105,16 @@ async fn odd_headers_do_not_stop_a_message() {
     assert_eq!(message.headers["content-type"].as_bytes(), "text/plain; name=é".as_bytes());
     assert_eq!(message.text(), "abc");
 }
+
+#[tokio::test]
+async fn json_that_is_no_text_is_no_json() {
+    let (_repository, server) = server_with_a_topic().await;
+    let json = [("content-type", "application/json")];
+    for body in [b"{\"a\": \"\xff\xfe\"}".as_slice(), b"\"\xed\xa0\x80\"", b"\xff\xfe{\x00}\x00"] {
+        let reply = server.send(Method::POST, "/publish/t", &json, body.to_vec()).await;
+        assert_eq!((reply.status, reply.code()), (StatusCode::BAD_REQUEST, "invalid-json".to_owned()), "{}", reply.text());
+    }
+    let deep = ["[".repeat(10_000), "]".repeat(10_000)].concat();
+    let reply = server.send(Method::POST, "/publish/t", &json, deep).await;
+    assert_eq!(reply.status, StatusCode::ACCEPTED, "deep is not wrong: {}", reply.text());
+}
