@@ -33,8 +33,9 @@ impl Engine {
         let (sender, receiver) = mpsc::channel(16);
         let engine = self.clone();
         self.tasks.spawn(async move {
-            let followed = engine.stopping.clone().run_until_cancelled_owned(engine.follow(id, Reader::new(sender)));
-            if let Some(Err(error)) = followed.await {
+            let read_on = while_read(sender.clone(), engine.follow(id, Reader::new(sender)));
+            let followed = engine.stopping.run_until_cancelled(read_on).await;
+            if let Some(Some(Err(error))) = followed {
                 tracing::debug!(run.id = %id, %error, "somebody who follows logs did not get them all");
             }
         });
@@ -86,6 +87,14 @@ impl Engine {
             }
         }
         Ok(())
+    }
+}
+
+/// What `work` gives, unless everybody who reads what it sends goes away first: a run may wait or be silent for days.
+async fn while_read<T>(sender: mpsc::Sender<LogChunk>, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        done = work => Some(done),
+        () = sender.closed() => None,
     }
 }
 
@@ -162,5 +171,14 @@ mod tests {
             "kept from its end, but seen up to there"
         );
         assert_eq!(rest("fi", part(1, 6, "last\n")).await, "(… 4 earlier bytes left out)\nlast\n");
+    }
+
+    #[tokio::test]
+    async fn nobody_is_followed_for_who_has_hung_up() {
+        let (sender, receiver) = mpsc::channel(1);
+        let silent = tokio::spawn(while_read(sender.clone(), std::future::pending::<()>()));
+        assert_eq!(while_read(sender, async { 7 }).await, Some(7));
+        drop(receiver);
+        assert_eq!(silent.await.expect("ended"), None);
     }
 }
