@@ -26,7 +26,8 @@ pub(super) async fn read(headers: &HeaderMap, body: Body, limits: &Limits) -> Re
         return Err(too_large(limits.body));
     }
     let mut body = body;
-    let mut whole = BytesMut::with_capacity(announced.unwrap_or(0));
+    // Grown with what arrives: an announcement alone must not cost memory.
+    let mut whole = BytesMut::with_capacity(announced.unwrap_or(0).min(FIRST));
     while let Some(frame) = next_frame(&mut body, limits.body_idle).await? {
         if whole.len() + frame.len() > limits.body {
             return Err(too_large(limits.body));
@@ -50,6 +51,8 @@ async fn next_frame(body: &mut Body, idle: Duration) -> Result<Option<Bytes>, En
     }
 }
 
+/// Bytes that room is made for before any has arrived; most messages are smaller.
+const FIRST: usize = 16 * 1024;
 /// Bytes of an unread body that are taken and thrown away.
 const DISCARDED: usize = 64 * 1024 * 1024;
 /// How long that may take, and how long it may pause.

@@ -118,3 +118,24 @@ async fn json_that_is_no_text_is_no_json() {
     let reply = server.send(Method::POST, "/publish/t", &json, deep).await;
     assert_eq!(reply.status, StatusCode::ACCEPTED, "deep is not wrong: {}", reply.text());
 }
+
+#[tokio::test]
+async fn a_body_that_is_only_announced_costs_no_memory() {
+    let (_repository, server) = server_with_a_topic().await;
+    let before = resident_kib(&server);
+    let announced = b"POST /publish/t HTTP/1.1\r\nHost: x\r\nContent-Length: 1048576\r\n\r\nx";
+    let mut connections: Vec<TcpStream> = (0..200).map(|_| connect(&server)).collect();
+    for connection in &mut connections {
+        connection.write_all(announced).expect("sent");
+    }
+    // Each is being read once a later one has been answered.
+    assert_eq!(server.get("/healthz").await.status, StatusCode::OK);
+    let grown = resident_kib(&server).saturating_sub(before);
+    assert!(grown < 100 * 1024, "{grown} KiB for 200 bodies of which nothing is there");
+}
+
+fn resident_kib(server: &Server) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("a process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+    line.trim().trim_end_matches("kB").trim().parse().expect("a number")
+}
