@@ -139,7 +139,8 @@ pub(super) fn traceparent(headers: &HeaderMap) -> Option<String> {
     let is_nothing = |part: &str| part.bytes().all(|byte| byte == b'0');
     let parts: Vec<&str> = known.split('-').collect();
     let [version, trace, parent, flags] = parts[..] else { return None };
-    let shaped = [version, trace, parent, flags].map(str::len) == [2, 32, 16, 2] && parts.iter().all(|part| is_hex(part));
+    let shaped =
+        [version, trace, parent, flags].map(str::len) == [2, 32, 16, 2] && parts.iter().all(|part| is_hex(part));
     let extended = later.is_empty() || (version != "00" && later.starts_with('-'));
     let means = version != "ff" && !is_nothing(trace) && !is_nothing(parent);
     (shaped && extended && means).then(|| known.to_owned())

@@ -174,7 +174,9 @@ fn check_json(message: &Message) -> Result<(), EngineError> {
     let Some(wrong) = wrong else { return Ok(()) };
     Err(EngineError::new(
         ErrorCode::InvalidJson,
-        format!("the content type is JSON, but the message is not: {wrong}; send it as `text/plain` if it is not meant to be JSON"),
+        format!(
+            "the content type is JSON, but the message is not: {wrong}; send it as `text/plain` if it is not meant to be JSON"
+        ),
     ))
 }
 

@@ -7,7 +7,8 @@ use reqwest::{Method, StatusCode};
 
 use crate::support::{DEADLINE, Repository, Server};
 
-const CONFIG_MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: 'a-{{RANDOM}}'}\ndata: {trace: \"{{TRACEPARENT}}\"}\n";
+const CONFIG_MAP: &str =
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: 'a-{{RANDOM}}'}\ndata: {trace: \"{{TRACEPARENT}}\"}\n";
 
 async fn server_with_a_topic() -> (Repository, Server) {
     let repository = Repository::with(&[("t", &[("a.yaml", CONFIG_MAP)])]);
@@ -96,7 +97,8 @@ async fn a_path_that_is_no_text_is_a_problem_document_everywhere() {
 #[tokio::test]
 async fn odd_headers_do_not_stop_a_message() {
     let (_repository, server) = server_with_a_topic().await;
-    let said = b"POST /publish/t HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: text/plain; name=\xc3\xa9\r\n\
+    let said =
+        b"POST /publish/t HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: text/plain; name=\xc3\xa9\r\n\
         traceparent: 00-\"}\xe9\r\nContent-Length: 3\r\n\r\nabc";
     let answer = answers_to(&server, &[said]).await.remove(0);
     assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
@@ -112,7 +114,12 @@ async fn json_that_is_no_text_is_no_json() {
     let json = [("content-type", "application/json")];
     for body in [b"{\"a\": \"\xff\xfe\"}".as_slice(), b"\"\xed\xa0\x80\"", b"\xff\xfe{\x00}\x00"] {
         let reply = server.send(Method::POST, "/publish/t", &json, body.to_vec()).await;
-        assert_eq!((reply.status, reply.code()), (StatusCode::BAD_REQUEST, "invalid-json".to_owned()), "{}", reply.text());
+        assert_eq!(
+            (reply.status, reply.code()),
+            (StatusCode::BAD_REQUEST, "invalid-json".to_owned()),
+            "{}",
+            reply.text()
+        );
     }
     let deep = ["[".repeat(10_000), "]".repeat(10_000)].concat();
     let reply = server.send(Method::POST, "/publish/t", &json, deep).await;
