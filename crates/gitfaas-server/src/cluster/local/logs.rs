@@ -29,7 +29,12 @@ impl Shared {
             // One that was not started has written nothing, and may not even say what it is to be.
             if attempt::started(&dir)?.is_some() {
                 let (cut, text) = log::tail(&dir, tail)?;
-                parts.push(LogPart { attempt, container: container(&dir), text: Bytes::from(text), cut });
+                parts.push(LogPart {
+                    attempt,
+                    container: container(&dir).unwrap_or_default(),
+                    text: Bytes::from(text),
+                    cut,
+                });
             }
         }
         Ok(parts)
@@ -89,9 +94,13 @@ impl Place {
         let dir = self.shared.folder.attempt(&self.job, self.attempt);
         if attempts.contains(&self.attempt) && attempt::started(&dir)?.is_some() {
             let ended = more || over || matches!(attempt::look(&dir)?, Look::Ended(_));
-            let (begins, text) = log::read_from(&dir, self.offset, PIECE)?;
-            if !text.is_empty() {
-                return Ok(self.text(&dir, begins, text));
+            // Its container is read first: without it, text of a folder that is just being removed would look like
+            // another container's. Who follows gets that text from the ledger.
+            if let Some(container) = container(&dir) {
+                let (begins, text) = log::read_from(&dir, self.offset, PIECE)?;
+                if !text.is_empty() {
+                    return Ok(self.text(container, begins, text));
+                }
             }
             if ended && !over {
                 return Ok(Found::NextAttempt);
@@ -104,18 +113,18 @@ impl Place {
         })
     }
 
-    fn text(&self, dir: &std::path::Path, begins: u64, mut text: Vec<u8>) -> Found {
+    fn text(&self, container: String, begins: u64, mut text: Vec<u8>) -> Found {
         let offset = begins + text.len() as u64;
         if begins > self.offset {
             let note = format!("\n[{} bytes of the log were dropped here]\n", begins - self.offset);
             text.splice(0..0, note.into_bytes());
         }
-        let chunk = LogChunk { attempt: self.attempt, container: container(dir), text: Bytes::from(text) };
+        let chunk = LogChunk { attempt: self.attempt, container, text: Bytes::from(text) };
         Found::Text { chunk, offset }
     }
 }
 
-fn container(dir: &std::path::Path) -> String {
-    // Its name is written down without haste, and after a power loss the log may be there without it.
-    attempt::plan(dir).ok().flatten().map(|plan| plan.container).unwrap_or_default()
+/// None when it was not written down before a power loss, or the folder is gone.
+fn container(dir: &std::path::Path) -> Option<String> {
+    attempt::plan(dir).ok().flatten().map(|plan| plan.container)
 }
