@@ -108,7 +108,7 @@ pub(crate) struct Dev {
     #[arg(default_value = ".", env = "GITFAAS_DIR", value_hint = ValueHint::DirPath)]
     pub(crate) dir: PathBuf,
     /// Where to listen
-    #[arg(long, value_name = "ADDR:PORT", env = "GITFAAS_LISTEN", default_value = "127.0.0.1:5000")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = value::listen, env = "GITFAAS_LISTEN", default_value = "127.0.0.1:5000")]
     pub(crate) listen: SocketAddr,
     /// What it serves, and how
     #[command(flatten)]
@@ -122,7 +122,7 @@ pub(crate) struct Serve {
     #[arg(long, env = "GITFAAS_DIR", value_hint = ValueHint::DirPath)]
     pub(crate) dir: PathBuf,
     /// Where to listen
-    #[arg(long, value_name = "ADDR:PORT", env = "GITFAAS_LISTEN", default_value = "0.0.0.0:5000")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = value::listen, env = "GITFAAS_LISTEN", default_value = "0.0.0.0:5000")]
     pub(crate) listen: SocketAddr,
     /// What it serves, and how
     #[command(flatten)]

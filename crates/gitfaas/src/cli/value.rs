@@ -1,5 +1,6 @@
 //! Arguments that are more than text: how each is read.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -35,6 +36,11 @@ pub(super) fn param(given: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write it as name=value".to_owned()),
     }
+}
+
+/// Where to listen: an address of this machine with a port.
+pub(super) fn listen(given: &str) -> Result<SocketAddr, String> {
+    given.parse().map_err(|_| "write it as ADDRESS:PORT, such as 127.0.0.1:5001".to_owned())
 }
 
 /// Seconds as a plain number, or `90s`, `5m`, `1h30m`.
@@ -74,6 +80,14 @@ mod tests {
         assert_eq!(param("empty="), Ok(("empty".to_owned(), String::new())));
         assert!(param("replicas").is_err());
         assert!(param("=3").is_err());
+    }
+
+    #[test]
+    fn an_address_to_listen_on_has_a_port() {
+        assert_eq!(listen("127.0.0.2:5003"), Ok(SocketAddr::from(([127, 0, 0, 2], 5003))));
+        for wrong in ["", "5001", "localhost", "127.0.0.1:70000"] {
+            assert!(listen(wrong).is_err_and(|said| said.contains("127.0.0.1:5001")), "{wrong}");
+        }
     }
 
     #[test]

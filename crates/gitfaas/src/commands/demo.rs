@@ -84,7 +84,7 @@ async fn play(functions: &Path, url: &str, refreshes: Refreshes, out: Out) -> an
     until_served(refreshes).await?;
     let client = Client::at(url, None)?;
     let topic: TopicName = TOPIC.parse().context("the demo's topic")?;
-    output::line(&format!("\n$ gitfaas publish {TOPIC} -d '{MESSAGE}' --wait\n"))?;
+    output::line(&format!("\npublishing {MESSAGE} to {TOPIC}:\n\n"))?;
     let message = Publication {
         payload: MESSAGE.into(),
         content_type: Some("application/json".to_owned()),
@@ -96,7 +96,7 @@ async fn play(functions: &Path, url: &str, refreshes: Refreshes, out: Out) -> an
     let in_time = wait::follow(&client, request, deadline, Logs::Leave, out.width(), &say).await?;
     let tree = client.tree(request).await?.value;
     let look = Look { width: out.width(), ids: false, now: SystemClock.now() };
-    output::line(&format!("\n$ gitfaas get {request}\n\n{}", tree::draw(&tree, look)))?;
+    output::line(&format!("\nwhat became of request {request}:\n\n{}", tree::draw(&tree, look)))?;
     if in_time && live::all_succeeded(&tree) {
         return Ok(Outcome::Done);
     }

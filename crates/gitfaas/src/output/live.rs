@@ -6,11 +6,14 @@ use gitfaas_core::id::RunId;
 use gitfaas_core::run::Phase;
 use gitfaas_server::api::wire::{RequestView, ResponseView, RunView, TreeView};
 use jiff::Timestamp;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::{answer, escape, style, time, tree};
 
 /// Columns that the parameters of a request get.
 const PARAMS: usize = 24;
+/// An answer is given at least this many columns, also where the terminal is narrow.
+const ANSWER: usize = 24;
 
 /// Remembers what has been said.
 #[derive(Debug, Default)]
@@ -18,6 +21,10 @@ pub(crate) struct Live {
     runs: HashMap<RunId, (Phase, String)>,
     answers: HashMap<RunId, Timestamp>,
     width: usize,
+    /// Columns of the longest name so far.
+    names: usize,
+    /// The time of the line before.
+    told: Option<Timestamp>,
 }
 
 impl Live {
@@ -26,29 +33,41 @@ impl Live {
         Self { width, ..Self::default() }
     }
 
-    /// What is new in `tree`, in the order it happened.
+    /// What is new in `tree`, in the order it happened, with the time since the request was received.
+    ///
+    /// What is noticed late, or by a clock that goes before the server's, never makes the time go backwards.
     pub(crate) fn lines(&mut self, tree: &TreeView, now: Timestamp) -> Vec<String> {
         let mut events = Vec::new();
         self.visit(tree, now, &mut events);
         // A run's answer comes before its end, also when they were seen in the same millisecond.
         events.sort_by_key(|event| event.at);
-        let start = tree.request.received_at;
-        let line = |event: Event| {
-            let name = style::paint(style::STRONG, &event.name);
-            format!("{:>6}  {name}  {}", time::span(start, event.at), event.text)
-        };
-        events.into_iter().map(line).collect()
+        self.names = events.iter().map(|event| event.name.width()).fold(self.names, usize::max);
+        events.into_iter().map(|event| self.line(tree.request.received_at, event)).collect()
+    }
+
+    fn line(&mut self, start: Timestamp, event: Event) -> String {
+        let at = self.told.map_or(event.at, |told| told.max(event.at));
+        self.told = Some(at);
+        let pad = " ".repeat(self.names.saturating_sub(event.name.width()));
+        let begin = format!("{:>6}  {}{pad}  ", time::span(start, at), style::paint(style::STRONG, &event.name));
+        match event.what {
+            What::Moved(phase) => begin + &phase,
+            What::Answered(answer) => {
+                let used = "  0.0s  ".len() + self.names + "  answered ".len();
+                format!("{begin}answered {}", answer::clip(&answer, self.width.saturating_sub(used).max(ANSWER)))
+            }
+        }
     }
 
     fn visit(&mut self, tree: &TreeView, now: Timestamp, events: &mut Vec<Event>) {
         for run in &tree.request.runs {
             let name = name(&tree.request, run);
             let response = tree.responses.iter().find(|response| response.run == run.id);
-            if let Some((at, text)) = response.and_then(|response| self.answered(response)) {
-                events.push(Event { at, name: name.clone(), text });
+            if let Some((at, answer)) = response.and_then(|response| self.answered(response)) {
+                events.push(Event { at, name: name.clone(), what: What::Answered(answer) });
             }
-            if let Some((at, text)) = self.moved(run, now) {
-                events.push(Event { at, name, text });
+            if let Some((at, phase)) = self.moved(run, now) {
+                events.push(Event { at, name, what: What::Moved(phase) });
             }
         }
         for child in &tree.children {
@@ -77,8 +96,7 @@ impl Live {
         if self.answers.insert(response.run, at) == Some(at) {
             return None;
         }
-        let short = answer::clip(&answer::short(response), self.width.saturating_sub(50).max(40));
-        Some((at, format!("answered {short}")))
+        Some((at, answer::short(response)))
     }
 }
 
@@ -86,7 +104,15 @@ impl Live {
 struct Event {
     at: Timestamp,
     name: String,
-    text: String,
+    what: What,
+}
+
+/// What happened to it.
+enum What {
+    /// Its phase and why.
+    Moved(String),
+    /// It answered this.
+    Answered(String),
 }
 
 /// What a run is called: its topic, its function where the topic has several, and the parameters, which tell apart
@@ -140,10 +166,10 @@ mod tests {
         let mut live = Live::new(100);
         let now = samples::time("2026-11-23T15:04:08Z");
         insta::assert_snapshot!(plain(&live.lines(&samples::pipeline(), now)), @r#"
-        0.2s  convert zone=eu  running
-        1.5s  collect zone=eu  answered {"files":["a.csv.gz","b.csv.gz"]}
-        1.5s  convert zone=eu  answered (17 bytes, application/x-thing)
-        2.6s  collect zone=eu  succeeded
+        0.2s  convert zone=eu     running
+        1.5s  collect zone=eu     answered {"files":["a.csv.gz","b.csv.gz"]}
+        1.5s  convert zone=eu     answered (17 bytes, application/x-thing)
+        2.6s  collect zone=eu     succeeded
         2.6s  uncompress zone=eu  succeeded
         2.6s  uncompress zone=eu  failed: exit code 1
         "#);
@@ -152,14 +178,39 @@ mod tests {
         let last = &mut later.children[0].children[0].request.runs[0];
         last.phase = Phase::Succeeded;
         last.finished_at = Some(now);
-        assert_eq!(plain(&live.lines(&later, now)), "  2.8s  convert zone=eu  succeeded");
+        assert_eq!(plain(&live.lines(&later, now)), "  2.8s  convert zone=eu     succeeded");
+    }
+
+    #[test]
+    fn the_time_never_goes_backwards() {
+        let mut live = Live::new(100);
+        let mut tree = samples::pipeline();
+        // Seen by a clock that goes twelve seconds before the server's.
+        tree.children[0].children[0].request.runs[0].phase = Phase::Pending;
+        let text = plain(&live.lines(&tree, samples::time("2026-11-23T15:04:17.125Z")));
+        assert_eq!(text.lines().last(), Some("   12s  convert zone=eu     pending"), "{text}");
+        let late = &mut tree.children[0].children[0].request.runs[0];
+        late.phase = Phase::Succeeded;
+        late.finished_at = Some(samples::time("2026-11-23T15:04:08.125Z"));
+        let text = plain(&live.lines(&tree, samples::time("2026-11-23T15:04:18Z")));
+        assert_eq!(text, "   12s  convert zone=eu     succeeded");
+    }
+
+    #[test]
+    fn an_answer_fills_its_line_and_no_more() {
+        let mut tree = samples::pipeline();
+        tree.responses.clear();
+        samples::answer(&mut tree, 0, Body::Text("word ".repeat(50)));
+        let text = plain(&Live::new(70).lines(&tree, samples::time("2026-11-23T15:04:08Z")));
+        let answer = text.lines().find(|line| line.contains("collect zone=eu     answered word")).expect("a line");
+        assert_eq!(answer.width(), 70, "{text}");
     }
 
     #[test]
     fn functions_are_named_where_there_are_several() {
         let tree = samples::two_functions();
         let text = plain(&Live::new(100).lines(&tree, samples::time("2026-11-23T15:04:08Z")));
-        assert!(text.contains("orders › ship.yaml zone=eu  failed: 2 attempts, exit code 3"), "{text}");
+        assert!(text.contains("orders › ship.yaml zone=eu       failed: 2 attempts, exit code 3"), "{text}");
     }
 
     #[test]
