@@ -236,12 +236,14 @@ fn two_functions_cannot_make_the_same_object(#[case] one: &str, #[case] other: &
     assert!(failures[0].1.starts_with("1.yaml:") && failures[0].1.contains("`0.yaml` makes the same object"));
 }
 
-#[test]
-fn one_function_cannot_make_an_object_twice() {
-    let twice = format!("{}---\n{}", config_map("a-{{RANDOM}}"), config_map("a-{{RANDOM}}"));
-    let failures = Case::of(&[&twice]).failures();
-    assert_eq!(failures[0].0, "invalid-manifest");
-    assert!(failures[0].1.contains("`0.yaml` makes the same object: ConfigMap a-"), "{failures:?}");
+#[rstest]
+#[case::seen_before_any_message("a-{{RANDOM}}", "a-{{RANDOM}}", "topic-broken")]
+#[case::by_parameter("a-{{one}}", "a-{{two}}", "invalid-parameter")]
+fn one_function_cannot_make_an_object_twice(#[case] one: &str, #[case] other: &str, #[case] code: &str) {
+    let twice = format!("{}---\n{}", config_map(one), config_map(other));
+    let failures = Case::of(&[&twice]).param("one", "same").param("two", "same").failures();
+    assert_eq!(failures[0].0, code, "{failures:?}");
+    assert!(failures[0].1.contains("is in this file twice"), "{failures:?}");
 }
 
 #[test]
