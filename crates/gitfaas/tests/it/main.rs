@@ -10,6 +10,7 @@ mod hostile;
 mod kill;
 mod last_good;
 mod lineage;
+mod readme;
 mod runs;
 mod seed;
 mod stop;
