@@ -222,7 +222,7 @@ pub struct Run {
     /// Attempts (pods, processes) seen in this try.
     #[serde(default)]
     pub attempts: u32,
-    /// Exit code of the last attempt that failed.
+    /// Exit code of the last attempt: 0 for a run whose Jobs succeeded, and where known for one that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
     /// Who applies it; set exactly while `applying`.

@@ -99,5 +99,5 @@ async fn no_route(uri: axum::http::Uri) -> ApiError {
 
 async fn no_method(method: axum::http::Method, uri: axum::http::Uri) -> ApiError {
     let path: String = uri.path().chars().take(200).collect();
-    ApiError::method_not_allowed(format!("{method} is not possible at {path}"))
+    ApiError::method_not_allowed(format!("{method} is not possible at {path}; the Allow header names what is"))
 }

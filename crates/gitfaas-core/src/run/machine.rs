@@ -207,7 +207,11 @@ fn conclude(run: &mut Run, now: Timestamp) {
     let one_runs = jobs.iter().any(|state| matches!(state, JobState::Running | JobState::Succeeded));
     match verdict {
         Some((phase, reason)) => finish(run, phase, Some(reason), now),
-        None if all_succeeded => finish(run, Phase::Succeeded, None, now),
+        None if all_succeeded => {
+            // Success has one exit code; an object that is no Job has none.
+            run.exit_code = (!jobs.is_empty()).then_some(0);
+            finish(run, Phase::Succeeded, None, now);
+        }
         None => {
             run.phase = if one_runs { Phase::Running } else { Phase::Pending };
             run.reason = waiting;

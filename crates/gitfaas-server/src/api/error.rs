@@ -64,7 +64,10 @@ pub(crate) const fn status(code: ErrorCode) -> StatusCode {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        if self.status.is_server_error() {
+        // What the repository or the operator has to mend is in their own log lines; a caller who asks again and again
+        // must not fill the log with it.
+        let told = matches!(self.error.code, ErrorCode::NoCatalog | ErrorCode::TopicBroken | ErrorCode::Stopping);
+        if self.status.is_server_error() && !told {
             tracing::warn!(error.code = self.code, error.detail = self.error.detail, "answered with an error");
         }
         let failures = self.error.failures.into_iter().map(|failure| FailureView {

@@ -153,7 +153,7 @@ pub struct RunView {
     pub reason: Option<Reason>,
     /// Attempts made so far.
     pub attempts: u32,
-    /// Exit code of the last attempt that failed.
+    /// Exit code of the last attempt, where there was one and it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
     /// What it created or applied.

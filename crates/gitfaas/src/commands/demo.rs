@@ -31,8 +31,8 @@ use crate::publication::Publication;
 
 /// Where it is served, unless something else is there.
 const PORT: u16 = 5000;
-/// The message: what `collect` is to look at.
-const MESSAGE: &str = r#"{"folder": "data"}"#;
+/// The message, a file of the example: what `collect` is to look at.
+const MESSAGE: &str = "message.json";
 const TOPIC: &str = "collect";
 /// Far more than it takes on a slow machine.
 const LONGEST: Duration = Duration::from_mins(5);
@@ -84,9 +84,11 @@ async fn play(functions: &Path, url: &str, refreshes: Refreshes, out: Out) -> an
     until_served(refreshes).await?;
     let client = Client::at(url, None)?;
     let topic: TopicName = TOPIC.parse().context("the demo's topic")?;
+    let file = functions.join(MESSAGE);
+    let payload = std::fs::read(&file).with_context(|| format!("cannot read the demo's message {}", file.display()))?;
     output::line(&format!("\npublishing {MESSAGE} to {TOPIC}:\n\n"))?;
     let message = Publication {
-        payload: MESSAGE.into(),
+        payload: payload.into(),
         content_type: Some("application/json".to_owned()),
         params: std::collections::BTreeMap::new(),
     };
@@ -137,8 +139,8 @@ async fn show_failed(client: &Client, tree: &TreeView) -> anyhow::Result<()> {
 /// What to type in another terminal.
 fn look_around(url: &str, functions: &Path) -> String {
     let server = if url.ends_with(&format!("127.0.0.1:{PORT}")) { String::new() } else { format!(" --server {url}") };
-    let commands =
-        ["list", "topics", "get REQUEST --ids", "logs RUN", "publish collect -d '{\"folder\": \"data\"}' --follow"];
+    let publish = format!("publish {TOPIC} -d @{} --follow", functions.join(MESSAGE).display());
+    let commands = ["list", "topics", "get REQUEST --ids", "logs RUN", &publish];
     let mut lines = vec![String::new(), "Still serving. In another terminal:".to_owned(), String::new()];
     lines.extend(commands.map(|command| match command.split_once(' ') {
         Some((name, rest)) => format!("  gitfaas {name}{server} {rest}"),

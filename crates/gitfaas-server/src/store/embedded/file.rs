@@ -42,7 +42,7 @@ pub(super) fn claim(folder: &Path) -> Result<(PathBuf, Lock), StoreError> {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             return Err(StoreError::Refused(format!(
-                "the data folder {} is in use by another gitfaas; stop that one, or choose another folder",
+                "the data folder {} is in use by another gitfaas; stop that one, or choose another folder with --data",
                 folder.display()
             )));
         }

@@ -28,6 +28,7 @@ const FILES: &[(&str, &[u8])] = files![
     "functions/convert.py",
     "functions/gitfaas.py",
     "functions/uncompress.sh",
+    "message.json",
     "uncompress.yaml",
 ];
 
