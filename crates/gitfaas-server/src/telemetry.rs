@@ -102,7 +102,7 @@ impl Metrics {
         registry.register("publishes", "Publishes by outcome", self.publishes.clone());
         registry.register_with_unit(
             "publish_duration",
-            "Time from a publish's last byte to its answer",
+            "Time from a publish's head to its answer",
             Unit::Seconds,
             self.publish_seconds.clone(),
         );

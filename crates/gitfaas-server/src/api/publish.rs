@@ -5,7 +5,7 @@ use std::time::Instant;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{OriginalUri, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use gitfaas_core::message::{Message, MessageMeta};
 use gitfaas_core::run::{Phase, Run};
@@ -15,7 +15,7 @@ use super::error::ApiError;
 use super::params::Segment;
 use super::wire::{ApplyReport, Receipt};
 use super::{App, body, params};
-use crate::engine::{Answer, Published};
+use crate::engine::{Answer, EngineError, Published};
 
 pub(super) async fn publish(
     State(app): State<App>,
@@ -23,22 +23,20 @@ pub(super) async fn publish(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let (topic, params) = params::topic_and_params(uri.path(), uri.query())?;
-    let payload = body::read(&headers, body, &app.limits).await?;
     let began = Instant::now();
-    let meta = MessageMeta {
-        content_type: params::content_type(&headers),
-        params,
-        traceparent: params::traceparent(&headers),
-    };
-    let published = async {
-        let caller = params::caller(&app, &headers).await?;
-        app.engine.publish(&topic, Message { payload, meta }, caller).await
-    };
-    let published = published.await.map_err(ApiError::from);
+    let published = read_and_publish(&app, &uri, &headers, body).await.map_err(ApiError::from);
     let outcome = published.as_ref().map_or_else(|error| error.engine_code().as_str(), |_| "accepted");
     app.engine.metrics().published(outcome, began.elapsed());
     Ok(accepted(published?))
+}
+
+async fn read_and_publish(app: &App, uri: &Uri, headers: &HeaderMap, body: Body) -> Result<Published, EngineError> {
+    let (topic, params) = params::topic_and_params(uri.path(), uri.query())?;
+    let payload = body::read(headers, body, &app.limits).await?;
+    let meta =
+        MessageMeta { content_type: params::content_type(headers), params, traceparent: params::traceparent(headers) };
+    let caller = params::caller(app, headers).await?;
+    app.engine.publish(&topic, Message { payload, meta }, caller).await
 }
 
 fn accepted(published: Published) -> Response {

@@ -181,7 +181,7 @@ pub struct TreeView {
     pub responses: Vec<ResponseView>,
     /// What its runs published, the oldest first; each names its run in `request.parent`.
     pub children: Vec<Self>,
-    /// Whether the tree is larger than what is shown here.
+    /// Whether children or answers were left out here, because the tree is larger than one answer may be.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut: bool,
 }
@@ -205,7 +205,8 @@ pub struct ResponseView {
     pub body: Body,
 }
 
-/// An answer's body in the plainest form that loses nothing.
+/// An answer's body in the plainest form. JSON is as a reader of JSON has it (of a key given twice one is left); the
+/// bytes as they came are at `GET /response/{request}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Body {

@@ -12,8 +12,15 @@ use super::{Engine, EngineError, ErrorCode};
 use crate::cluster::LogPart;
 use crate::store::RequestQuery;
 
-/// Requests in one tree; a larger one is cut, and says so.
-const MAX_TREE: usize = 1000;
+/// What one tree may hold; a larger one is cut, and says so.
+struct Budget {
+    /// Requests.
+    requests: usize,
+    /// Bytes of answers: they are read whole.
+    answers: usize,
+}
+
+const TREE: Budget = Budget { requests: 1000, answers: 16 * 1024 * 1024 };
 
 /// A request with everything that followed from it.
 #[derive(Debug)]
@@ -26,7 +33,7 @@ pub struct Tree {
     pub responses: Vec<Response>,
     /// The requests that its runs published, the oldest first.
     pub children: Vec<Self>,
-    /// Whether children were left out.
+    /// Whether children or answers were left out.
     pub cut: bool,
 }
 
@@ -102,21 +109,26 @@ impl Engine {
     /// # Errors
     /// [`ErrorCode::NotFound`], and the store's.
     pub async fn tree(&self, id: RequestId) -> Result<Tree, EngineError> {
-        let mut left = MAX_TREE;
+        let mut left = TREE;
         let root = self.parts.store.request(id).await?.ok_or_else(|| no_request(id))?;
         self.subtree(root, &mut left).await
     }
 
-    async fn subtree(&self, request: Request, left: &mut usize) -> Result<Tree, EngineError> {
-        *left = left.saturating_sub(1);
+    async fn subtree(&self, request: Request, left: &mut Budget) -> Result<Tree, EngineError> {
+        left.requests = left.requests.saturating_sub(1);
         let runs = self.parts.store.runs(request.id).await?;
-        let responses = self.parts.store.responses(request.id).await?;
+        let mut responses = self.parts.store.responses(request.id).await?;
+        let bytes = responses.iter().map(|response| response.body.len()).sum();
+        let mut cut = bytes > left.answers;
+        if cut {
+            responses.clear();
+        }
+        left.answers = left.answers.saturating_sub(bytes);
         // One more than may be shown tells whether there are more.
-        let published = self.parts.store.children(request.id, *left + 1).await?;
+        let published = self.parts.store.children(request.id, left.requests + 1).await?;
         let mut children = Vec::with_capacity(published.len());
-        let mut cut = false;
         for child in published {
-            if *left == 0 {
+            if left.requests == 0 {
                 cut = true;
                 break;
             }
