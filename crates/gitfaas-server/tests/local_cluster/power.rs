@@ -254,3 +254,26 @@ async fn a_plan_that_did_not_survive_a_power_loss_stops_nothing() {
     assert_eq!(bench.end_of(&key).await.attempts, 21);
     assert!(bench.logs(&key).await.iter().all(|(_, text)| text == "said\n"));
 }
+
+/// The record of a Job among those of a cluster.
+fn record_of(bench: &Bench, name: &str) -> std::path::PathBuf {
+    let live = bench.file("data/jobs/live").read_dir().expect("a folder");
+    let mut records = live.map(|entry| entry.expect("an entry").path());
+    let record = records.find(|path| {
+        let file = path.file_name().expect("a name").to_string_lossy();
+        file.starts_with(&format!("{name}.")) && file.ends_with(".json")
+    });
+    record.expect("the record")
+}
+
+#[tokio::test]
+async fn a_job_whose_record_the_disk_took_without_saying_so_is_started_when_applied_again() {
+    let job = shell("doubt", "true");
+    let elsewhere = Bench::open().await;
+    elsewhere.apply(&job).await.expect("a job");
+    let record = record_of(&elsewhere, "doubt");
+    let mut bench = Bench::open().await;
+    // As after an fsync that failed: the file is there, and nobody was told that it is.
+    fs::copy(&record, bench.file("data/jobs/live").join(record.file_name().expect("a name"))).expect("a copy");
+    assert_eq!(bench.run(&job).await.state, JobState::Succeeded);
+}

@@ -200,6 +200,11 @@ impl Folder {
         Ok((jobs, foreign))
     }
 
+    /// Makes the records that there are survive a power loss.
+    pub(super) fn sync_jobs(&self) -> io::Result<()> {
+        File::open(self.root.join("live"))?.sync_all()
+    }
+
     /// Removes what nobody asks for any more: released Jobs and other objects whose time is over.
     pub(super) fn tidy(&self, now: Timestamp) -> io::Result<()> {
         for path in entries(&self.root.join("released"))? {

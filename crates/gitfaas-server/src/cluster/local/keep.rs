@@ -28,7 +28,7 @@ impl Shared {
         let file = FileName::of(&manifest.key);
         let _alone = self.stripe(&file);
         if self.exists(&file, &manifest.key, owner)? {
-            return Ok(None);
+            return self.known(file, &manifest.key, owner).map_err(passing);
         }
         let record = Record {
             key: manifest.key.clone(),
@@ -45,6 +45,19 @@ impl Shared {
         }
         let standing = Standing { state: JobState::Pending { reason: None }, attempts: 0 };
         let job = Arc::new(Job::new(file, record.key, owner, standing));
+        self.insert(&job);
+        Ok(Some(job))
+    }
+
+    /// A Job that exists already: it is to be started all the same if the call that made it ended with an error
+    /// (its record was written, and the disk failed to say so), as nobody has it in hand then.
+    fn known(&self, file: FileName, key: &ObjectKey, owner: Owner) -> io::Result<Option<Arc<Job>>> {
+        if self.job(&file).is_some() || !self.folder.record(&file).exists() {
+            return Ok(None);
+        }
+        disk::sync_dir_of(&self.folder.record(&file))?;
+        let standing = Standing { state: JobState::Pending { reason: None }, attempts: 0 };
+        let job = Arc::new(Job::new(file, key.clone(), owner, standing));
         self.insert(&job);
         Ok(Some(job))
     }

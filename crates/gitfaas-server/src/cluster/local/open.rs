@@ -87,6 +87,8 @@ impl Shared {
     fn left(&self) -> io::Result<Left> {
         self.folder.clear_unfinished()?;
         let (jobs, foreign) = self.folder.jobs()?;
+        // A server that was killed between writing a record and making it durable left that to this one.
+        self.folder.sync_jobs()?;
         for path in foreign {
             tracing::warn!(file.path = %path.display(), "a file among the jobs is none of ours and is left alone");
         }
