@@ -277,3 +277,25 @@ async fn a_job_whose_record_the_disk_took_without_saying_so_is_started_when_appl
     fs::copy(&record, bench.file("data/jobs/live").join(record.file_name().expect("a name"))).expect("a copy");
     assert_eq!(bench.run(&job).await.state, JobState::Succeeded);
 }
+
+#[tokio::test]
+async fn a_supervisor_that_cannot_be_started_for_a_while_fails_no_job() {
+    let root = Arc::new(tempfile::tempdir().expect("a folder"));
+    let ready = root.path().join("ready");
+    let mut bench = Bench::open_in(root, |settings| {
+        let real = settings.supervisor.clone();
+        let (program, args) = (real.program.display(), real.args.join(std::ffi::OsStr::new(" ")));
+        let script = format!("[ -e {} ] && exec {program} {} $0; exit 1", ready.display(), args.display());
+        settings.supervisor.program = "/bin/sh".into();
+        settings.supervisor.args = ["-c".into(), script.into()].to_vec();
+        settings.backoff.first = std::time::Duration::from_secs(1);
+        settings.backoff.most = std::time::Duration::from_secs(9);
+    })
+    .await;
+    let key = bench.apply(&shell("later", "true")).await.expect("a job");
+    let waits = |state: &JobState| matches!(state, JobState::Pending { reason: Some(_) });
+    bench.until(&key, |seen| waits(&seen.state) || seen.state.is_final()).await;
+    fs::write(bench.file("ready"), "").expect("a file");
+    let end = bench.end_of(&key).await;
+    assert_eq!((end.state, end.attempts), (JobState::Succeeded, 1));
+}

@@ -75,10 +75,14 @@ impl Shared {
     fn fresh(&self, job: &Job, spec: &Spec, attempt: u32, may_start: bool) -> io::Result<Step> {
         let complaint = std::fs::read(self.folder.attempt(&job.file, attempt).join(attempt::COMPLAINT));
         let complaint = last_words(&complaint.unwrap_or_default());
-        match job.false_starts.load(Ordering::Relaxed) {
-            FALSE_STARTS.. => {
-                let message = format!("its supervisor cannot be started: {complaint}");
-                Ok(failed(Reason::new("SupervisorFailed", message), attempt - 1))
+        let false_starts = job.false_starts.load(Ordering::Relaxed);
+        let reason = || Reason::new("SupervisorFailed", format!("its supervisor cannot be started: {complaint}"));
+        match false_starts {
+            FALSE_STARTS.. => Ok(failed(reason(), attempt - 1)),
+            // What keeps one from living may pass (a full disk, a program that is being replaced): not all at once.
+            1.. if !may_start => {
+                let until = later(self.settings.clock.now(), self.settings.backoff.ceiling(false_starts));
+                Ok(Step::Wait { until, attempts: attempt - 1, reason: reason() })
             }
             _ => self.begin(job, spec, attempt, may_start),
         }
