@@ -244,3 +244,6 @@ impl Engine {
         EngineError::new(ErrorCode::NoCatalog, why)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

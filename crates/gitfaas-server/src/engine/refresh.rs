@@ -13,6 +13,7 @@ use gitfaas_core::topic::FunctionName;
 
 use super::{Engine, EngineError, ErrorCode};
 use crate::source::{Snapshot, SourceError};
+use crate::store::StoreError;
 
 /// The largest config file and template, in bytes. A rendered object of more than 1 MiB would be refused anyway.
 pub(crate) const MAX_FILE: u64 = 4 * 1024 * 1024;
@@ -86,7 +87,14 @@ impl Engine {
     /// When the store does not answer. A catalog that cannot be restored is not an error: it is reported and the
     /// source will tell.
     pub async fn restore(&self) -> Result<(), EngineError> {
-        let Some((live, sources)) = self.parts.store.load_catalog().await? else { return Ok(()) };
+        let kept = match self.parts.store.load_catalog().await {
+            Err(error @ StoreError::Damaged(_)) => {
+                tracing::error!(%error, "what was served last cannot be read; the source decides what is served");
+                return Ok(());
+            }
+            kept => kept?,
+        };
+        let Some((live, sources)) = kept else { return Ok(()) };
         let live: LiveCatalog = match serde_json::from_str(&live) {
             Ok(live) => live,
             Err(error) => {

@@ -167,8 +167,9 @@ pub(super) fn save_catalog(connection: &Connection, live: &str, sources: &[(Stri
     connection
         .prepare_cached("INSERT INTO catalog (one, live) VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET live = ?1")?
         .execute([live])?;
-    let mut insert =
-        connection.prepare_cached("INSERT INTO source (hash, body) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
+    // Written also where it should be there already: one that was damaged is whole again.
+    let mut insert = connection
+        .prepare_cached("INSERT INTO source (hash, body) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET body = ?2")?;
     for (hash, body) in sources {
         insert.execute(params![hash, body.as_ref()])?;
     }

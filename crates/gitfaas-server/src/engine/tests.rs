@@ -1,0 +1,145 @@
+//! The verbs over a real store and the real local cluster, in the states that only a failure leaves.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use gitfaas_core::id::RunId;
+use gitfaas_core::message::{Message, MessageMeta};
+use gitfaas_core::run::machine::{Event, Observation, step};
+use gitfaas_core::run::{Phase, Run};
+
+use super::*;
+use crate::clock::SystemClock;
+use crate::cluster::ClusterEvent;
+use crate::cluster::local::{LocalCluster, Settings as ClusterSettings, SupervisorCommand, supervisor};
+use crate::source::directory::DirectorySource;
+use crate::store::embedded::EmbeddedStore;
+
+/// Far more than anything here takes; only a test that fails waits so long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+const FUNCTION: &str = r#"
+apiVersion: batch/v1
+kind: Job
+metadata: {name: "said-{{RANDOM}}"}
+spec:
+  backoffLimit: 0
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: main, image: registry.example/sh:7, command: [sh, -c, "echo said"]}]
+"#;
+
+/// Not a test of its own: what the cluster of the other tests calls as `gitfaas supervise`.
+#[test]
+#[expect(clippy::exit, reason = "a supervisor's exit code is what it returns")]
+fn supervise() {
+    let last = std::env::args_os().next_back().map(PathBuf::from).unwrap_or_default();
+    let called = last.file_name().is_some_and(|name| name.to_string_lossy().starts_with("attempt-"));
+    if last.is_absolute() && called {
+        std::process::exit(i32::from(supervisor::run(&last)));
+    }
+}
+
+/// An engine without workers, over a ledger, a cluster and a topic `t` with one function.
+pub(crate) struct Bench {
+    pub(crate) engine: Arc<Engine>,
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    pub(crate) async fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (data, functions) = (folder.path().join("data"), folder.path().join("functions"));
+        std::fs::create_dir_all(&functions).expect("a folder");
+        let config = r#"{"topics": [{"name": "t", "configs": ["said.yaml"]}]}"#;
+        std::fs::write(functions.join("config.json"), config).expect("a file");
+        std::fs::write(functions.join("said.yaml"), FUNCTION).expect("a file");
+        let args = ["--exact", "engine::tests::supervise", "--nocapture", "--test-threads=1"];
+        let program = std::env::current_exe().expect("this program");
+        let usual = ClusterSettings::new(data.clone(), functions.clone(), program.clone(), None);
+        let supervisor = SupervisorCommand { program, args: args.map(Into::into).to_vec() };
+        let cluster = LocalCluster::open(ClusterSettings { supervisor, ..usual }).await.expect("a cluster");
+        let parts = Parts {
+            source: Arc::new(DirectorySource::new(&functions, "config.json").expect("a source")),
+            store: Arc::new(EmbeddedStore::open(&data).expect("a ledger")),
+            cluster: Arc::new(cluster),
+            clock: Arc::new(SystemClock),
+        };
+        let backoff = Backoff { first: Duration::from_millis(7), most: Duration::from_millis(70) };
+        let settings = Settings { dispatches: 3, backoff, ..Settings::default() };
+        let engine = Engine::new(settings, parts, Metrics::default());
+        engine.refresh().await.expect("a catalog");
+        Self { engine, folder }
+    }
+
+    /// Publishes; the run is applied at once.
+    pub(crate) async fn applied(&self) -> Run {
+        let message = Message { payload: Bytes::from_static(b"7"), meta: MessageMeta::default() };
+        let mut published = self.engine.publish("t", message, Caller::Anyone).await.expect("accepted");
+        published.runs.remove(0)
+    }
+
+    /// Publishes while no slot is free; the run is queued.
+    async fn queued(&self) -> Run {
+        let all = self.engine.slots.clone().acquire_many_owned(3).await.expect("slots");
+        let run = self.applied().await;
+        drop(all);
+        assert_eq!(run.phase, Phase::Queued);
+        run
+    }
+
+    /// How the Job of a run ended, as the cluster tells it.
+    async fn end_of(&self, run: &Run) -> Observation {
+        let mut events = self.engine.parts.cluster.watch();
+        let ended = async {
+            while let Some(event) = events.next().await {
+                match event {
+                    ClusterEvent::Job { run: id, observation } if id == run.id && observation.state.is_final() => {
+                        return observation;
+                    }
+                    _ => {}
+                }
+            }
+            unreachable!("the stream ended")
+        };
+        tokio::time::timeout(PATIENCE, ended).await.expect("its end")
+    }
+
+    pub(crate) async fn until(&self, id: RunId, stands: impl Fn(&Run) -> bool) -> Run {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let run = self.engine.run(id).await.expect("a run");
+            if stands(&run) {
+                return run;
+            }
+            assert!(Instant::now() < end, "it does not come to stand so: {run:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Does to the ledger what no program of ours does.
+    pub(crate) fn tamper(&self, sql: &str) {
+        let ledger = rusqlite::Connection::open(self.folder.path().join("data/ledger.db")).expect("opened");
+        ledger.busy_timeout(PATIENCE).expect("set");
+        assert_eq!(ledger.execute(sql, []).expect("changed"), 1, "{sql}");
+    }
+
+    async fn kept(&self, id: RunId) -> Vec<Bytes> {
+        let logs = self.engine.logs(id).await.expect("logs");
+        logs.into_iter().map(|part| part.text).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_source_of_what_was_served_does_not_keep_the_server_from_starting() {
+    let bench = Bench::start().await;
+    bench.tamper("UPDATE source SET body = x'00' WHERE hash = (SELECT min(hash) FROM source)");
+    bench.engine.catalog.store(Arc::new(None));
+    bench.engine.restore().await.expect("a start");
+    assert!(bench.engine.catalog().is_none());
+    bench.engine.refresh().await.expect("a catalog");
+    assert!(bench.engine.parts.store.load_catalog().await.expect("what is served is whole again").is_some());
+}
