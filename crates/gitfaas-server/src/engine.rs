@@ -8,6 +8,7 @@ mod dispatch;
 mod error;
 mod expire;
 mod follow;
+mod hold;
 mod hub;
 mod ids;
 mod observe;
@@ -40,6 +41,7 @@ pub use self::query::Tree;
 pub use self::refresh::{Refresh, read_source};
 pub use self::respond::Answer;
 
+use self::hold::Held;
 use self::ids::Ids;
 use crate::clock::Clock;
 use crate::cluster::Cluster;
@@ -110,6 +112,7 @@ pub struct Engine {
     hub: Arc<Hub>,
     ids: Ids,
     slots: Arc<Semaphore>,
+    capturing: Held,
     // Woken when a run was queued that may be due before the dispatcher's next look.
     queued: Notify,
     draining: CancellationToken,
@@ -141,6 +144,7 @@ impl Engine {
             refreshing: tokio::sync::Mutex::default(),
             hub: Arc::default(),
             ids: Ids::default(),
+            capturing: Held::default(),
             queued: Notify::new(),
             draining: CancellationToken::new(),
             stopping: CancellationToken::new(),

@@ -120,6 +120,11 @@ impl EngineError {
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into(), failures: Vec::new() }
     }
+
+    /// Whether asking for the same again, later, can be answered otherwise.
+    pub const fn may_pass(&self) -> bool {
+        matches!(self.code, ErrorCode::StoreUnavailable | ErrorCode::ClusterUnavailable | ErrorCode::Internal)
+    }
 }
 
 impl From<StoreError> for EngineError {

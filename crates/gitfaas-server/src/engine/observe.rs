@@ -6,7 +6,7 @@ use gitfaas_core::id::RunId;
 use gitfaas_core::run::machine::{Effect, Event, Observation, step};
 use gitfaas_core::run::{ObjectKey, Phase, Run};
 
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, ErrorCode};
 
 /// How often a lost race for one run is run again; each loss means that somebody else made progress.
 const RACES: usize = 1000;
@@ -54,7 +54,11 @@ impl Engine {
             let Some(before) = self.parts.store.run(id).await? else { return Ok(None) };
             let step = step(&before, event.clone(), self.now());
             let after = match step.next {
-                None => before,
+                None => {
+                    // It may be news to who waits: a store can settle and answer with an error all the same.
+                    self.hub.wake(id.request());
+                    before
+                }
                 Some(after) if self.parts.store.settle(&before, &after).await? => {
                     self.settled(&before, &after);
                     after
@@ -66,7 +70,7 @@ impl Engine {
             }
             return Ok(Some(after));
         }
-        Err(EngineError::new(super::ErrorCode::Internal, format!("the run {id} changes faster than it can be settled")))
+        Err(EngineError::new(ErrorCode::Internal, format!("the run {id} changes faster than it can be settled")))
     }
 
     fn settled(&self, before: &Run, after: &Run) {
@@ -90,26 +94,42 @@ impl Engine {
         });
     }
 
-    /// Keeps the logs of an ended try, then lets go of its Jobs. What fails here is asked for again when the cluster
-    /// tells of the Job next, at the latest after the next start.
-    async fn capture_logs(self: &Arc<Self>, run: Run) {
-        for job in run.objects.iter().filter(|object| object.job.is_some()) {
-            let kept = async {
-                let parts =
-                    self.parts.cluster.logs(&job.key, self.settings.log_tail).await.map_err(|e| e.to_string())?;
-                let stored = self.parts.store.put_logs(run.id, run.try_no, &job.key.name, parts).await;
-                stored.map_err(|error| error.to_string())
-            };
-            if let Err(error) = kept.await {
-                tracing::warn!(run.id = %run.id, error, "cannot keep the logs yet");
+    /// Keeps the logs of an ended try, then lets go of its Jobs. What fails is tried again until the server stops; then
+    /// the next one does it, when the cluster tells of the Job.
+    pub(super) async fn capture_logs(self: &Arc<Self>, run: Run) {
+        // One at a time: another one could keep, in place of the logs, that a Job which was let go has none.
+        let Some(_hold) = self.capturing.hold(run.id) else { return };
+        let mut failures = 0;
+        while let Err(error) = self.keep_logs(&run).await {
+            if !error.may_pass() {
+                tracing::error!(run.id = %run.id, %error, "cannot keep the logs");
                 return;
             }
+            failures += 1;
+            tracing::warn!(run.id = %run.id, %error, "cannot keep the logs yet");
+            tokio::select! {
+                () = tokio::time::sleep(self.settings.backoff.ceiling(failures)) => {}
+                () = self.stopping.cancelled() => return,
+            }
+        }
+    }
+
+    async fn keep_logs(self: &Arc<Self>, ended: &Run) -> Result<(), EngineError> {
+        let Some(run) = self.parts.store.run(ended.id).await? else {
+            // Forgotten meanwhile: nobody will ask for its logs.
+            self.release(ended).await;
+            return Ok(());
+        };
+        if run.logs_captured || run.try_no != ended.try_no {
+            return Ok(());
+        }
+        for job in run.objects.iter().filter(|object| object.job.is_some()) {
+            let parts = self.parts.cluster.logs(&job.key, self.settings.log_tail).await;
+            let parts = parts.map_err(|error| EngineError::new(ErrorCode::ClusterUnavailable, error.message))?;
+            self.parts.store.put_logs(run.id, run.try_no, &job.key.name, parts).await?;
         }
         // Boxed: the step after this one carries out an effect too.
-        let told = Box::pin(self.tell(run.id, Event::LogsCaptured)).await;
-        if let Err(error) = told {
-            tracing::warn!(run.id = %run.id, %error, "cannot settle that the logs are kept yet");
-        }
+        Box::pin(self.tell(run.id, Event::LogsCaptured)).await.map(drop)
     }
 
     async fn release(&self, run: &Run) {

@@ -134,6 +134,51 @@ impl Bench {
 }
 
 #[tokio::test]
+async fn logs_are_not_kept_again_once_their_job_is_released() {
+    let bench = Bench::start().await;
+    let run = bench.applied().await;
+    let end = bench.end_of(&run).await;
+    let over = step(&run, Event::Observed(end.clone()), bench.engine.now()).next.expect("an end");
+    bench.engine.observe(run.id, end.clone()).await.expect("observed");
+    bench.until(run.id, |run| run.logs_captured).await;
+    let end_of_release = Instant::now() + PATIENCE;
+    while !bench.engine.parts.cluster.logs(&end.job, 99).await.expect("logs").is_empty() {
+        assert!(Instant::now() < end_of_release, "it is not released");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // The end was told twice, and the second capture comes late.
+    bench.engine.capture_logs(over).await;
+    assert_eq!(bench.kept(run.id).await, ["said\n"]);
+}
+
+#[test]
+fn logs_that_cannot_be_read_at_once_are_kept_later() {
+    // With one thread that may block, what was asked for first is done first.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build();
+    runtime.expect("a runtime").block_on(async {
+        let bench = Bench::start().await;
+        let run = bench.applied().await;
+        let end = bench.end_of(&run).await;
+        let work = bench.folder.path().join("data/jobs/work").read_dir().expect("a folder").next();
+        let log = work.expect("a job").expect("a job").path().join(format!("attempt-1/log-{:020}", 0));
+        let aside = bench.folder.path().join("aside");
+        std::fs::hard_link(&log, &aside).expect("a second name");
+        let unreadable = bench.folder.path().join("unreadable");
+        std::os::unix::fs::symlink(bench.folder.path(), &unreadable).expect("a link to what is no file");
+        // Both ways in one step: at no moment is there no log.
+        std::fs::rename(&unreadable, &log).expect("replaced");
+        bench.engine.observe(run.id, end.clone()).await.expect("observed");
+        for _ in 0..9 {
+            let read = bench.engine.parts.cluster.logs(&end.job, 1 << 20).await;
+            assert!(read.is_err(), "the test does not make reading fail: {read:?}");
+        }
+        std::fs::rename(&aside, &log).expect("moved back");
+        bench.until(run.id, |run| run.logs_captured).await;
+        assert_eq!(bench.kept(run.id).await, ["said\n"]);
+    });
+}
+
+#[tokio::test]
 async fn a_damaged_source_of_what_was_served_does_not_keep_the_server_from_starting() {
     let bench = Bench::start().await;
     bench.tamper("UPDATE source SET body = x'00' WHERE hash = (SELECT min(hash) FROM source)");
@@ -142,4 +187,19 @@ async fn a_damaged_source_of_what_was_served_does_not_keep_the_server_from_start
     assert!(bench.engine.catalog().is_none());
     bench.engine.refresh().await.expect("a catalog");
     assert!(bench.engine.parts.store.load_catalog().await.expect("what is served is whole again").is_some());
+}
+
+#[tokio::test]
+async fn who_waits_is_woken_by_what_was_settled_before_the_store_said_so() {
+    let bench = Bench::start().await;
+    let run = bench.applied().await;
+    let end = bench.end_of(&run).await;
+    bench.engine.observe(run.id, end.clone()).await.expect("observed");
+    bench.until(run.id, |run| run.logs_captured).await;
+    bench.engine.tasks.close();
+    bench.engine.tasks.wait().await;
+    // The store took the end and answered with an error; it is told again, and changes nothing.
+    let mut changes = bench.engine.subscribe(run.request());
+    bench.engine.observe(run.id, end).await.expect("observed");
+    tokio::time::timeout(PATIENCE, changes.changed()).await.expect("woken");
 }
