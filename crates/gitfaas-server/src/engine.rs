@@ -112,6 +112,8 @@ pub struct Engine {
     hub: Arc<Hub>,
     ids: Ids,
     slots: Arc<Semaphore>,
+    // A run that the ledger has as being applied, and that is not here, was left by a crash or an error.
+    applying: Held,
     capturing: Held,
     // Woken when a run was queued that may be due before the dispatcher's next look.
     queued: Notify,
@@ -144,6 +146,7 @@ impl Engine {
             refreshing: tokio::sync::Mutex::default(),
             hub: Arc::default(),
             ids: Ids::default(),
+            applying: Held::default(),
             capturing: Held::default(),
             queued: Notify::new(),
             draining: CancellationToken::new(),

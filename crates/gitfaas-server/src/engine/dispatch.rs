@@ -1,7 +1,7 @@
 //! Dispatch: bring a marked run to the cluster and settle the verdict.
 //!
-//! Only marked runs come here. Applying is safe to repeat for one try, so whatever a crash left marked is applied
-//! again by [`Engine::recover`].
+//! Only marked runs come here. Applying is safe to repeat for one try, so whatever a crash, or a store that wrote a mark
+//! and answered with an error, left marked is applied again by [`Engine::recover`].
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -25,12 +25,13 @@ const BATCH: usize = 64;
 /// What [`Engine::recover`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recovered {
-    /// Runs that an earlier life of the server had marked and that are applied again.
+    /// Runs that were marked and that nobody applied; they are applied again.
     pub runs: usize,
 }
 
 impl Engine {
-    /// Applies again what an earlier life of this server had marked and not settled.
+    /// Applies again what is marked and in nobody's hands: an earlier life of this server left it, or an error of the
+    /// store in this one.
     ///
     /// # Errors
     /// When the store does not answer; nothing is lost, call again.
@@ -41,8 +42,7 @@ impl Engine {
             let runs = self.parts.store.runs_in(&[Phase::Applying], after, BATCH).await?;
             let Some(last) = runs.last() else { return Ok(Recovered { runs: found }) };
             after = Some(last.id);
-            let epoch = self.parts.store.epoch();
-            for run in runs.into_iter().filter(|run| run.mark.as_ref().is_none_or(|mark| mark.epoch < epoch)) {
+            for run in runs {
                 found += usize::from(self.take(run).await?);
             }
         }
@@ -53,15 +53,21 @@ impl Engine {
     /// # Errors
     /// When the store does not answer; nothing is lost, call again.
     pub async fn dispatch_due(self: &Arc<Self>) -> Result<Option<Timestamp>, EngineError> {
-        loop {
+        while !self.draining.is_cancelled() {
             let due = self.parts.store.due(self.now(), BATCH).await?;
             if due.is_empty() {
                 return Ok(self.parts.store.next_due().await?);
             }
+            let mut taken = 0;
             for run in due {
-                self.take(run).await?;
+                taken += usize::from(self.take(run).await?);
+            }
+            if taken == 0 {
+                // Somebody has them in hand who could not yet settle that they are queued again.
+                return Ok(self.now().checked_add(self.settings.backoff.first).ok());
             }
         }
+        Ok(None)
     }
 
     /// Returns when a run was queued that the dispatcher may not know of.
@@ -71,7 +77,12 @@ impl Engine {
 
     /// Marks a run as ours and applies it in a task of its own, as soon as a slot is free. Whether it was ours to take.
     async fn take(self: &Arc<Self>, run: Run) -> Result<bool, EngineError> {
+        let Some(hold) = self.applying.hold(run.id) else { return Ok(false) };
         let Ok(slot) = self.slots.clone().acquire_owned().await else { return Ok(false) };
+        // What has waited for its slot until the server stops waits for the next start.
+        if self.draining.is_cancelled() {
+            return Ok(false);
+        }
         let Some(marked) = step(&run, Event::Marked(self.mark()), self.now()).next else { return Ok(false) };
         if !self.parts.store.settle(&run, &marked).await? {
             return Ok(false);
@@ -79,7 +90,7 @@ impl Engine {
         let engine = self.clone();
         self.tasks.spawn(async move {
             engine.apply_stored(marked).await;
-            drop(slot);
+            drop((slot, hold));
         });
         Ok(true)
     }
@@ -151,7 +162,7 @@ impl Engine {
 
     /// Settles the verdict on a run, however long the store needs to take it: the run is marked as ours, so nobody
     /// else will before the next start.
-    async fn settle_verdict(self: &Arc<Self>, run: Run, event: Event) -> Run {
+    pub(super) async fn settle_verdict(self: &Arc<Self>, run: Run, event: Event) -> Run {
         let mut failures = 0;
         loop {
             match self.tell(run.id, event.clone()).await {

@@ -84,17 +84,22 @@ impl Engine {
         let id = request.id;
         let accepted = Accept { request, payload: payload.clone(), runs };
         let runs: Vec<_> = accepted.runs.clone();
+        // Before the ledger has them, so that nobody takes them for left by somebody.
+        let holds: Vec<_> = match &permit {
+            Some(_) => runs.iter().map(|(run, _)| self.applying.hold(run.id)).collect(),
+            None => Vec::new(),
+        };
         self.parts.store.accept(accepted).await?;
         let Some(permit) = permit.map(Arc::new) else {
             self.queued.notify_one();
             return Ok((id, runs.into_iter().map(|(run, _)| Pending { accepted: run, verdict: None }).collect()));
         };
         let payload: Arc<str> = STANDARD.encode(&payload).into();
-        let dispatched = runs.into_iter().map(|(run, manifests)| {
+        let dispatched = runs.into_iter().zip(holds).map(|((run, manifests), hold)| {
             let (engine, payload, permit, accepted) = (self.clone(), payload.clone(), permit.clone(), run.clone());
             let verdict = self.tasks.spawn(async move {
                 let run = engine.apply(run, &manifests, &payload).await;
-                drop(permit);
+                drop((permit, hold));
                 run
             });
             Pending { accepted, verdict: Some(verdict) }

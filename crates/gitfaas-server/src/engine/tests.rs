@@ -134,6 +134,43 @@ impl Bench {
 }
 
 #[tokio::test]
+async fn a_run_whose_mark_was_written_though_the_store_said_no_is_applied_in_this_life() {
+    let bench = Bench::start().await;
+    let run = bench.queued().await;
+    // What an fsync that fails once leaves: the mark is in the ledger, and nobody applies.
+    let marked = step(&run, Event::Marked(bench.engine.mark()), bench.engine.now()).next.expect("a mark");
+    assert!(bench.engine.parts.store.settle(&run, &marked).await.expect("settled"));
+    let hold = bench.engine.applying.hold(run.id);
+    assert_eq!(bench.engine.recover().await.expect("recovered"), Recovered { runs: 0 }, "somebody applies it");
+    drop(hold);
+    assert_eq!(bench.engine.recover().await.expect("recovered"), Recovered { runs: 1 });
+    bench.until(run.id, |run| run.phase == Phase::Pending).await;
+}
+
+#[tokio::test]
+async fn a_queued_run_that_somebody_has_in_hand_is_looked_for_later_and_not_again_and_again() {
+    let bench = Bench::start().await;
+    let run = bench.queued().await;
+    let hold = bench.engine.applying.hold(run.id);
+    let again = tokio::time::timeout(PATIENCE, bench.engine.dispatch_due()).await.expect("an end of the look");
+    assert!(again.expect("a look").is_some_and(|again| again > run.created_at));
+    drop(hold);
+    bench.engine.dispatch_due().await.expect("a look");
+    bench.until(run.id, |run| run.phase == Phase::Pending).await;
+}
+
+#[tokio::test]
+async fn nothing_is_dispatched_any_more_when_the_server_is_about_to_stop() {
+    let bench = Bench::start().await;
+    let run = bench.queued().await;
+    bench.engine.drain();
+    bench.engine.parts.cluster.stop(false, Duration::ZERO).await;
+    bench.engine.dispatch_due().await.expect("a look");
+    bench.engine.finish().await;
+    assert_eq!(bench.engine.run(run.id).await.expect("a run"), run);
+}
+
+#[tokio::test]
 async fn logs_are_not_kept_again_once_their_job_is_released() {
     let bench = Bench::start().await;
     let run = bench.applied().await;

@@ -1,35 +1,45 @@
-//! Dispatches what is queued and due, and at the start what an earlier life left half done.
+//! Dispatches what is queued and due, and again what was left half done: by an earlier life of the server, or in this
+//! one by an error.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::Engine;
+use tokio::time::Instant;
 
-/// The longest time between two looks at the ledger.
+use crate::engine::{Engine, EngineError};
+
+/// The longest time between two looks at the ledger, and the time between two looks for what was left half done.
 const LOOK: Duration = Duration::from_secs(30);
 
 pub(super) async fn run(engine: Arc<Engine>) {
     let mut failures = 0;
-    while let Err(error) = engine.recover().await {
-        failures += 1;
-        super::wait_after(failures, "dispatcher", &error).await;
-    }
-    failures = 0;
-    loop {
-        let next = match engine.dispatch_due().await {
-            Ok(next) => next,
+    let mut recover_at = Instant::now();
+    while !engine.draining().is_cancelled() {
+        match look(&engine, &mut recover_at).await {
+            Ok(wait) => {
+                failures = 0;
+                tokio::select! {
+                    () = engine.queued() => {}
+                    () = tokio::time::sleep(wait) => {}
+                    () = engine.draining().cancelled() => {}
+                }
+            }
             Err(error) => {
                 failures += 1;
                 super::wait_after(failures, "dispatcher", &error).await;
-                continue;
+                // What failed may have been done, and then nobody goes on from there.
+                recover_at = Instant::now();
             }
-        };
-        failures = 0;
-        let wait = next.map_or(LOOK, |due| engine.until(due).min(LOOK));
-        tokio::select! {
-            () = engine.queued() => {}
-            () = tokio::time::sleep(wait) => {}
-            () = engine.draining().cancelled() => return,
         }
     }
+}
+
+/// Looks once; how long to wait for the next look.
+async fn look(engine: &Arc<Engine>, recover_at: &mut Instant) -> Result<Duration, EngineError> {
+    if *recover_at <= Instant::now() {
+        engine.recover().await?;
+        *recover_at = Instant::now() + LOOK;
+    }
+    let next = engine.dispatch_due().await?;
+    Ok(next.map_or(LOOK, |due| engine.until(due).min(LOOK)))
 }
