@@ -170,6 +170,10 @@ impl Engine {
                     self.queued.notify_one();
                     return settled.unwrap_or(run);
                 }
+                Err(error) if !error.may_pass() => {
+                    tracing::error!(run.id = %run.id, %error, "cannot settle the run");
+                    return run;
+                }
                 Err(error) => {
                     failures += 1;
                     tracing::warn!(run.id = %run.id, %error, "cannot settle the run yet");

@@ -216,6 +216,15 @@ fn logs_that_cannot_be_read_at_once_are_kept_later() {
 }
 
 #[tokio::test]
+async fn a_verdict_on_a_damaged_run_is_given_up() {
+    let bench = Bench::start().await;
+    let run = bench.applied().await;
+    bench.tamper("UPDATE run SET record = '{'");
+    let told = bench.engine.settle_verdict(run.clone(), Event::Applied(Vec::new()));
+    assert_eq!(tokio::time::timeout(PATIENCE, told).await.expect("an end"), run);
+}
+
+#[tokio::test]
 async fn a_damaged_source_of_what_was_served_does_not_keep_the_server_from_starting() {
     let bench = Bench::start().await;
     bench.tamper("UPDATE source SET body = x'00' WHERE hash = (SELECT min(hash) FROM source)");

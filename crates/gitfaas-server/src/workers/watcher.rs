@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::cluster::{Cluster, ClusterEvent};
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineError};
 
 /// Runs that are settled side by side: enough for the store to put many into one fsync.
 const LANES: usize = 32;
@@ -56,7 +56,9 @@ async fn report_missing(engine: &Arc<Engine>, known: &[(RunId, ObjectKey)], list
         let mut failures = 0;
         while let Err(error) = engine.miss(*run, job.clone()).await {
             failures += 1;
-            super::wait_after(failures, "watcher", &error).await;
+            if !try_again(*run, failures, &error).await {
+                break;
+            }
         }
     }
 }
@@ -99,7 +101,49 @@ async fn settle(engine: Arc<Engine>, mut events: mpsc::Receiver<(RunId, Observat
         let mut failures = 0;
         while let Err(error) = engine.observe(run, observation.clone()).await {
             failures += 1;
-            super::wait_after(failures, "watcher", &error).await;
+            if !try_again(run, failures, &error).await {
+                break;
+            }
         }
+    }
+}
+
+/// Waits before trying again; false when that cannot help, and would only hold up what is told of other runs.
+async fn try_again(run: RunId, failures: u32, error: &EngineError) -> bool {
+    if !error.may_pass() {
+        tracing::error!(run.id = %run, %error, "what the cluster told of the run is left out");
+        return false;
+    }
+    super::wait_after(failures, "watcher", error).await;
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use gitfaas_core::id::Try;
+    use gitfaas_core::run::{JobState, Run};
+
+    use super::*;
+    use crate::engine::tests::{Bench, PATIENCE};
+
+    fn runs(run: &Run) -> (RunId, Observation) {
+        let job = run.objects[0].key.clone();
+        (run.id, Observation { try_no: Try::FIRST, job, state: JobState::Running, attempts: 7 })
+    }
+
+    #[tokio::test]
+    async fn a_damaged_run_holds_up_no_other() {
+        let bench = Bench::start().await;
+        let bad = bench.applied().await;
+        bench.tamper("UPDATE run SET record = '{'");
+        let good = bench.applied().await;
+        let (sender, receiver) = mpsc::channel(2);
+        for run in [&bad, &good] {
+            sender.send(runs(run)).await.expect("a lane");
+        }
+        drop(sender);
+        let settled = tokio::time::timeout(PATIENCE, settle(bench.engine.clone(), receiver));
+        settled.await.expect("an end of the lane");
+        assert_eq!(bench.until(good.id, |_| true).await.attempts, 7);
     }
 }
