@@ -8,9 +8,11 @@ mod janitor;
 mod refresher;
 mod watcher;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use gitfaas_core::retry::Backoff;
 use tokio::task::JoinSet;
 
@@ -34,11 +36,13 @@ impl Workers {
     /// Starts them all. `reports` gets what each refresh found.
     pub fn start(engine: &Arc<Engine>, source: Arc<dyn Source>, cluster: Arc<dyn Cluster>, reports: Reports) -> Self {
         let mut watcher = JoinSet::new();
-        watcher.spawn(watcher::run(engine.clone(), cluster));
+        let own = engine.clone();
+        watcher.spawn(steadily("watcher", move || watcher::run(own.clone(), cluster.clone())));
         let mut others = JoinSet::new();
-        others.spawn(dispatcher::run(engine.clone()));
-        others.spawn(refresher::run(engine.clone(), source, reports));
-        others.spawn(janitor::run(engine.clone()));
+        let (dispatched, refreshed, kept) = (engine.clone(), engine.clone(), engine.clone());
+        others.spawn(steadily("dispatcher", move || dispatcher::run(dispatched.clone())));
+        others.spawn(steadily("refresher", move || refresher::run(refreshed.clone(), source.clone(), reports.clone())));
+        others.spawn(steadily("janitor", move || janitor::run(kept.clone())));
         Self { watcher, others }
     }
 
@@ -51,8 +55,46 @@ impl Workers {
     }
 }
 
+/// Runs a worker to its end, and begins it anew after a fault of this program: the others, and everybody who publishes,
+/// count on it.
+async fn steadily<W: Future<Output = ()>>(worker: &'static str, work: impl Fn() -> W) {
+    let mut faults = 0;
+    while without_fault(worker, work()).await.is_none() {
+        faults += 1;
+        tokio::time::sleep(BACKOFF.ceiling(faults)).await;
+    }
+}
+
+/// What the work yields; `None`, and a line in the log, when it panicked.
+async fn without_fault<T>(worker: &'static str, work: impl Future<Output = T>) -> Option<T> {
+    let done = AssertUnwindSafe(work).catch_unwind().await;
+    if done.is_err() {
+        tracing::error!(worker, "failed by a fault of this program; where is said above");
+    }
+    done.ok()
+}
+
 /// Waits after the `failures`-th failure in a row of what a worker does, having said so.
 async fn wait_after(failures: u32, worker: &'static str, error: &EngineError) {
     tracing::warn!(worker, failures, %error, "failed; trying again");
     tokio::time::sleep(BACKOFF.ceiling(failures)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_that_fails_by_a_fault_begins_anew() {
+        let begun = Arc::new(AtomicU32::new(0));
+        let counted = begun.clone();
+        steadily("tester", move || {
+            let number = counted.fetch_add(1, Ordering::SeqCst);
+            async move { assert!(number >= 2, "a fault") }
+        })
+        .await;
+        assert_eq!(begun.load(Ordering::SeqCst), 3);
+    }
 }

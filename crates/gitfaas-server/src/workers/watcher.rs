@@ -99,7 +99,8 @@ impl Lanes {
 async fn settle(engine: Arc<Engine>, mut events: mpsc::Receiver<(RunId, Observation)>) {
     while let Some((run, observation)) = events.recv().await {
         let mut failures = 0;
-        while let Err(error) = engine.observe(run, observation.clone()).await {
+        // A fault with one run must not end the lane, and so the watch of all others in it.
+        while let Some(Err(error)) = super::without_fault("watcher", engine.observe(run, observation.clone())).await {
             failures += 1;
             if !try_again(run, failures, &error).await {
                 break;
