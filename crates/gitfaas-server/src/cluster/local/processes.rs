@@ -10,6 +10,11 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, PidfdFlags, Signal, getpid, kill_process, pidfd_open};
 use serde::{Deserialize, Serialize};
 
+/// The parent of the kernel's own threads, which have no environment.
+const KERNEL: i32 = 2;
+/// How often an environment that reads as empty is looked at, and how long is waited in between.
+const EXEC_LOOKS: usize = 5;
+const EXEC: Duration = Duration::from_millis(10);
 /// How long killed processes are waited for.
 const KILL_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -150,21 +155,38 @@ fn left_behind(supervisor: &ProcessId, scratch: &Path) -> io::Result<Vec<(Pid, S
     let session_is_ours = !processes.iter().any(stranger);
     let ours = processes.into_iter().filter(|(pid, stat)| {
         let in_session = session_is_ours && stat.session == supervisor.pid;
-        let later = stat.ticks >= supervisor.ticks && !stat.dead && *pid != getpid();
+        let later = stat.ticks >= supervisor.ticks && !stat.dead && *pid != getpid() && stat.parent != KERNEL;
         later && (in_session || carries(*pid, scratch))
     });
     Ok(ours.collect())
 }
 
 fn carries(pid: Pid, scratch: &Path) -> bool {
-    // The environment of others' processes cannot be read: those are not ours.
-    let environment = fs::read(format!("/proc/{}/environ", pid.as_raw_pid())).unwrap_or_default();
-    environment.split(|byte| *byte == 0).any(|variable| {
+    environment(pid).split(|byte| *byte == 0).any(|variable| {
         let value = variable.iter().position(|byte| *byte == b'=').map(|at| &variable[at + 1..]);
         value
             .and_then(|value| value.strip_prefix(scratch.as_os_str().as_bytes()))
             .is_some_and(|rest| rest.starts_with(b"/"))
     })
+}
+
+/// The environment that a process began with; empty for one that is none of ours.
+///
+/// While a program is being exchanged for another one (exec), it reads as empty for a moment: an empty one is looked at
+/// again before it is believed.
+fn environment(pid: Pid) -> Vec<u8> {
+    let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else { return Vec::new() };
+    for _ in 0..EXEC_LOOKS {
+        // The environment of others' processes cannot be read: those are not ours.
+        match fs::read(format!("/proc/{}/environ", pid.as_raw_pid())) {
+            Ok(read) if read.is_empty() => {}
+            read => return read.unwrap_or_default(),
+        }
+        if await_end(&handle, EXEC).unwrap_or(true) {
+            break;
+        }
+    }
+    Vec::new()
 }
 
 /// Waits until the process behind `handle` has ended: whether it has.
