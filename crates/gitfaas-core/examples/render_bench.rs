@@ -10,6 +10,7 @@ use gitfaas_core::manifest::Fillings;
 use gitfaas_core::message::Params;
 use gitfaas_core::template::{Template, Values};
 use gitfaas_core::topic::TopicName;
+use gitfaas_core::url::BaseUrl;
 
 const JOB: &str = r#"apiVersion: batch/v1
 kind: Job
@@ -68,14 +69,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let run = RunId::derive(request, &function);
     let params: Params = [("day".to_owned(), "2026-11-23".to_owned())].into();
     let key = LedgerKey::new([7; 32]);
-    let fillings = Fillings::new(&key, run, Try::FIRST, "eyAiaGVsbG8iOiAid29ybGQiIH0=");
+    let fillings = Fillings::new(&key, run, Try::FIRST, &BaseUrl::default(), "eyAiaGVsbG8iOiAid29ybGQiIH0=");
     let values = Values {
         request,
         run,
         topic: &topic,
         revision: "main@sha1:132f4e719c0f5e8b1a3d7c6e2f4a8b9c0d1e2f3a",
         namespace: "gitfaas",
-        base_url: "http://gitfaas:5000",
         traceparent: None,
         params: &params,
         fillings: &fillings,

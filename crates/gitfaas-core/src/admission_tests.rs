@@ -245,7 +245,7 @@ fn recorded(kind: &str, namespace: Option<Hole>) -> RecordedManifest {
 #[test]
 fn recorded_manifests_are_filled_and_admitted_all_or_none() {
     let run = RunId::derive(RequestId::from_bytes([4; 16]), &"a.yaml".parse().expect("a function"));
-    let fillings = Fillings::new(&LedgerKey::new([9; 32]), run, Try(3), "aGVsbG8=");
+    let fillings = Fillings::new(&LedgerKey::new([9; 32]), run, Try(3), &crate::url::BaseUrl::default(), "aGVsbG8=");
     let policy = Policy::new("Secret", Namespaces::Only(["aGVsbG8=".to_owned()].into())).expect("a policy");
     let admitted = admit_all(&[recorded("ConfigMap", None), recorded("Pod", Some(Hole::Message))], &fillings, &policy);
     let names: Vec<ObjectKey> = admitted.expect("admitted").into_iter().map(|one| one.into_inner().key).collect();

@@ -18,4 +18,5 @@ pub mod retry;
 pub mod run;
 pub mod template;
 pub mod topic;
+pub mod url;
 pub mod yaml;

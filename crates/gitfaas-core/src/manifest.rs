@@ -1,7 +1,8 @@
 //! Rendered Kubernetes objects: as recorded in the ledger, and as the cluster gets them.
 //!
 //! A [`RecordedManifest`] is what the ledger keeps of an accepted message: final in all but the [`Hole`]s, which are
-//! secrets (they are not written down), differ from try to try, or would only repeat the payload. Filling the holes
+//! secrets (they are not written down), differ from try to try, depend on where the server then is, or would only
+//! repeat the payload. Filling the holes
 //! makes a [`Manifest`], and only `admission` turns that into something a cluster accepts.
 
 use std::borrow::Cow;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{RunId, Try};
 use crate::key::LedgerKey;
 use crate::run::ObjectKey;
+use crate::url::BaseUrl;
 
 /// What is left open in a recorded manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,10 +28,15 @@ pub enum Hole {
     Message,
     /// The number of the try, for labels.
     Try,
+    /// `{{GITFAAS_URL}}`: where the server is reached, which may be elsewhere by the time the run is applied.
+    GitfaasUrl,
+    /// `{{MESSAGE_URL}}`, which begins with it.
+    MessageUrl,
 }
 
 impl Hole {
-    const ALL: [Self; 5] = [Self::Random, Self::RunToken, Self::FunctionUid, Self::Message, Self::Try];
+    const ALL: [Self; 7] =
+        [Self::Random, Self::RunToken, Self::FunctionUid, Self::Message, Self::Try, Self::GitfaasUrl, Self::MessageUrl];
 
     const fn letter(self) -> char {
         match self {
@@ -38,6 +45,8 @@ impl Hole {
             Self::FunctionUid => 'F',
             Self::Message => 'M',
             Self::Try => 'N',
+            Self::GitfaasUrl => 'U',
+            Self::MessageUrl => 'L',
         }
     }
 }
@@ -101,27 +110,37 @@ pub struct Fillings<'a> {
     run_token: String,
     function_uid: String,
     message: Cow<'a, str>,
+    base_url: BaseUrl,
+    run: RunId,
     try_no: Try,
 }
 
 impl<'a> Fillings<'a> {
     /// The fillings of a try of `run`; `message` is the payload in base64.
-    pub fn new(key: &LedgerKey, run: RunId, try_no: Try, message: impl Into<Cow<'a, str>>) -> Self {
+    pub fn new(key: &LedgerKey, run: RunId, try_no: Try, base_url: &BaseUrl, message: impl Into<Cow<'a, str>>) -> Self {
         Self {
             random: key.random(run, try_no),
             run_token: key.run_token(run, try_no),
             function_uid: key.function_uid(run),
             message: message.into(),
+            base_url: base_url.clone(),
+            run,
             try_no,
         }
     }
 
     /// The fillings for people: what is secret is named instead of shown.
-    pub fn redacted(key: &LedgerKey, run: RunId, try_no: Try, message: impl Into<Cow<'a, str>>) -> Self {
+    pub fn redacted(
+        key: &LedgerKey,
+        run: RunId,
+        try_no: Try,
+        base_url: &BaseUrl,
+        message: impl Into<Cow<'a, str>>,
+    ) -> Self {
         Self {
             run_token: "(run token)".to_owned(),
             function_uid: "(function uid)".to_owned(),
-            ..Self::new(key, run, try_no, message)
+            ..Self::new(key, run, try_no, base_url, message)
         }
     }
 
@@ -133,6 +152,8 @@ impl<'a> Fillings<'a> {
             Hole::FunctionUid => Cow::Borrowed(&self.function_uid),
             Hole::Message => Cow::Borrowed(&self.message),
             Hole::Try => Cow::Owned(self.try_no.to_string()),
+            Hole::GitfaasUrl => Cow::Borrowed(self.base_url.as_str()),
+            Hole::MessageUrl => Cow::Owned(format!("{}/api/v1/requests/{}/message", self.base_url, self.run.request())),
         }
     }
 }
@@ -198,7 +219,7 @@ mod tests {
 
     fn fillings(try_no: u32) -> Fillings<'static> {
         let run = RunId::derive(RequestId::from_bytes([1; 16]), &"a".parse().expect("a function"));
-        Fillings::new(&LedgerKey::new([2; 32]), run, Try(try_no), "aGVsbG8=")
+        Fillings::new(&LedgerKey::new([2; 32]), run, Try(try_no), &BaseUrl::default(), "aGVsbG8=")
     }
 
     #[test]
@@ -227,10 +248,23 @@ mod tests {
     }
 
     #[test]
+    fn where_the_server_is_is_filled_in_for_each_try() {
+        let mut holed = Holed::default();
+        holed.push_hole(Hole::MessageUrl);
+        holed.push_text(" of ");
+        holed.push_hole(Hole::GitfaasUrl);
+        let run = RunId::derive(RequestId::from_bytes([1; 16]), &"a".parse().expect("a function"));
+        let url = "https://faas.example/team".parse().expect("a URL");
+        let filled = holed.fill(&Fillings::new(&LedgerKey::new([2; 32]), run, Try(1), &url, ""));
+        let message = format!("https://faas.example/team/api/v1/requests/{}/message", run.request());
+        assert_eq!(filled, format!("{message} of https://faas.example/team"));
+    }
+
+    #[test]
     fn people_never_see_the_rights_of_a_run() {
         let run = RunId::derive(RequestId::from_bytes([1; 16]), &"a".parse().expect("a function"));
         let key = LedgerKey::new([2; 32]);
-        let redacted = Fillings::redacted(&key, run, Try(1), "");
+        let redacted = Fillings::redacted(&key, run, Try(1), &BaseUrl::default(), "");
         assert_eq!(redacted.of(Hole::RunToken), "(run token)");
         assert_eq!(redacted.of(Hole::FunctionUid), "(function uid)");
         assert_eq!(redacted.of(Hole::Random), key.random(run, Try(1)));

@@ -25,6 +25,7 @@ use crate::problem::Problem;
 use crate::request::{MAX_HOPS, Request};
 use crate::run::{ObjectKey, Run};
 use crate::template::{RESERVED, Values};
+use crate::url::BaseUrl;
 
 /// A message, and what it meets.
 #[derive(Debug, Clone, Copy)]
@@ -41,8 +42,8 @@ pub struct Input<'a> {
     pub policy: &'a Policy,
     /// The server's own namespace, for manifests that name none.
     pub namespace: &'a str,
-    /// Where functions reach the server, without a `/` at the end.
-    pub base_url: &'a str,
+    /// Where functions reach the server.
+    pub base_url: &'a BaseUrl,
     /// The time that the runs begin to be due.
     pub now: Timestamp,
 }
@@ -147,14 +148,13 @@ fn plan_run(
     }
     let request = input.request;
     let id = RunId::derive(request.id, function.name());
-    let fillings = Fillings::new(input.key, id, Try::FIRST, Cow::Borrowed(message));
+    let fillings = Fillings::new(input.key, id, Try::FIRST, input.base_url, Cow::Borrowed(message));
     let values = Values {
         request: request.id,
         run: id,
         topic: &input.topic.name,
         revision: &version.revision,
         namespace: input.namespace,
-        base_url: input.base_url,
         traceparent: request.meta.traceparent.as_deref(),
         params: &request.meta.params,
         fillings: &fillings,

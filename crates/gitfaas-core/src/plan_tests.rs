@@ -42,6 +42,7 @@ struct Case {
     payload: Bytes,
     key: LedgerKey,
     policy: Policy,
+    base_url: BaseUrl,
 }
 
 impl Case {
@@ -67,7 +68,8 @@ impl Case {
             size: payload.len() as u64,
             lineage: Lineage::default(),
         };
-        Self { topic, request, payload, key: LedgerKey::new([6; 32]), policy: Policy::default() }
+        let base_url = "http://gitfaas.example:5000".parse().expect("a URL");
+        Self { topic, request, payload, key: LedgerKey::new([6; 32]), policy: Policy::default(), base_url }
     }
 
     fn param(mut self, name: &str, value: &str) -> Self {
@@ -83,7 +85,7 @@ impl Case {
             key: &self.key,
             policy: &self.policy,
             namespace: "functions",
-            base_url: "http://gitfaas.example:5000",
+            base_url: &self.base_url,
             now: at(41),
         })
     }
@@ -96,7 +98,7 @@ impl Case {
     }
 
     fn fillings(&self, run: RunId) -> Fillings<'_> {
-        Fillings::new(&self.key, run, Try::FIRST, STANDARD.encode(&self.payload))
+        Fillings::new(&self.key, run, Try::FIRST, &self.base_url, STANDARD.encode(&self.payload))
     }
 }
 

@@ -88,8 +88,6 @@ pub struct Values<'a> {
     pub revision: &'a str,
     /// The namespace that gitfaas uses.
     pub namespace: &'a str,
-    /// Where functions reach gitfaas, without a path.
-    pub base_url: &'a str,
     /// W3C trace context of the publisher.
     pub traceparent: Option<&'a str>,
     /// The query parameters of the message.

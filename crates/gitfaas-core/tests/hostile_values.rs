@@ -6,6 +6,7 @@ use gitfaas_core::key::LedgerKey;
 use gitfaas_core::manifest::{Fillings, Manifest};
 use gitfaas_core::message::Params;
 use gitfaas_core::template::{RenderCode, RenderError, Template, Values};
+use gitfaas_core::url::BaseUrl;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -197,7 +198,11 @@ impl Fixture {
         let function = "hostile.yaml".parse().expect("a path");
         let template = Template::compile(&function, source.as_bytes()).expect("a template");
         let run = RunId::derive(RequestId::from_bytes([9; 16]), &function);
-        Self { template, run, fillings: Fillings::new(&LedgerKey::new([1; 32]), run, Try::FIRST, "bWVzc2FnZQ==") }
+        Self {
+            template,
+            run,
+            fillings: Fillings::new(&LedgerKey::new([1; 32]), run, Try::FIRST, &BaseUrl::default(), "bWVzc2FnZQ=="),
+        }
     }
 
     fn render(&self, params: &Params) -> Result<Vec<Manifest>, RenderError> {
@@ -207,7 +212,6 @@ impl Fixture {
             topic: &"topic".parse().expect("a topic"),
             revision: "main",
             namespace: "functions",
-            base_url: "http://localhost:5000",
             traceparent: None,
             params,
             fillings: &self.fillings,

@@ -9,6 +9,7 @@ use gitfaas_core::key::LedgerKey;
 use gitfaas_core::manifest::Fillings;
 use gitfaas_core::message::Params;
 use gitfaas_core::template::{Template, Values};
+use gitfaas_core::url::BaseUrl;
 use serde_json::Value;
 
 /// Whether `kubectl` can be asked; without it these tests are left out, which they say.
@@ -47,14 +48,13 @@ fn gitfaas(source: &[u8]) -> Result<Vec<Value>, String> {
     let template = Template::compile(&function, source).map_err(|problems| format!("{problems:?}"))?;
     let request = RequestId::from_bytes([9; 16]);
     let run = RunId::derive(request, &function);
-    let fillings = Fillings::new(&LedgerKey::new([1; 32]), run, Try::FIRST, "");
+    let fillings = Fillings::new(&LedgerKey::new([1; 32]), run, Try::FIRST, &BaseUrl::default(), "");
     let values = Values {
         request,
         run,
         topic: &"t".parse().expect("a topic"),
         revision: "r",
         namespace: "n",
-        base_url: "http://localhost",
         traceparent: None,
         params: &Params::new(),
         fillings: &fillings,

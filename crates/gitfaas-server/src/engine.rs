@@ -26,6 +26,7 @@ use gitfaas_core::catalog::Catalog;
 use gitfaas_core::problem::Problem;
 use gitfaas_core::retry::Backoff;
 use gitfaas_core::run::Mark;
+use gitfaas_core::url::BaseUrl;
 use jiff::Timestamp;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -52,8 +53,8 @@ use crate::telemetry::Metrics;
 /// What the engine is told at its start.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where functions reach this server, without a slash at the end: `{{GITFAAS_URL}}`.
-    pub base_url: String,
+    /// Where functions reach this server: `{{GITFAAS_URL}}`.
+    pub base_url: BaseUrl,
     /// The namespace of manifests that name none: `{{NAMESPACE}}`.
     pub namespace: String,
     /// Which manifests are admitted.
@@ -75,7 +76,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            base_url: "http://127.0.0.1:5000".to_owned(),
+            base_url: BaseUrl::default(),
             namespace: "default".to_owned(),
             policy: Policy::default(),
             holder: "gitfaas".to_owned(),

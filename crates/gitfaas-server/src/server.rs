@@ -1,11 +1,12 @@
 //! Starts everything in order and stops it in order.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum_server::Handle;
+use gitfaas_core::url::BaseUrl;
 use hyper_util::rt::TokioTimer;
 use tokio::task::JoinHandle;
 
@@ -20,7 +21,7 @@ pub struct Config {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
     /// Where functions reach this server; `None` derives it from the address that is listened on.
-    pub base_url: Option<String>,
+    pub base_url: Option<BaseUrl>,
     /// What the engine is told; its `base_url` is set here.
     pub settings: Settings,
     /// What callers may send.
@@ -126,12 +127,11 @@ fn serve(
 }
 
 /// The URL by which a process of this machine reaches a listener.
-fn reachable(addr: SocketAddr) -> String {
-    match addr {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => format!("http://127.0.0.1:{}", v4.port()),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => format!("http://[::1]:{}", v6.port()),
-        addr => format!("http://{addr}"),
+fn reachable(mut addr: SocketAddr) -> BaseUrl {
+    if addr.ip().is_unspecified() {
+        addr.set_ip(if addr.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
     }
+    addr.into()
 }
 
 impl RunningServer {
@@ -142,7 +142,7 @@ impl RunningServer {
 
     /// The URL by which it is reached from this machine.
     pub fn url(&self) -> String {
-        reachable(self.addr)
+        reachable(self.addr).to_string()
     }
 
     /// Stops in order: no new publish, functions end (or are left) while their answers still get in, what the cluster
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn functions_are_told_an_address_that_they_can_reach() {
-        let url = |address: &str| reachable(address.parse().expect("an address"));
+        let url = |address: &str| reachable(address.parse().expect("an address")).to_string();
         assert_eq!(url("0.0.0.0:5000"), "http://127.0.0.1:5000");
         assert_eq!(url("[::]:81"), "http://[::1]:81");
         assert_eq!(url("127.0.0.1:8080"), "http://127.0.0.1:8080");

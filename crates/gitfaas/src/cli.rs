@@ -13,6 +13,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use gitfaas_core::id::{RequestId, RunId};
 use gitfaas_core::run::Phase;
 use gitfaas_core::topic::TopicName;
+use gitfaas_core::url::BaseUrl;
 
 pub(crate) use value::Data;
 
@@ -144,7 +145,7 @@ pub(crate) struct Settings {
     pub(crate) max_body: usize,
     /// Where functions reach this server [default: the address it listens on]
     #[arg(long, value_name = "URL", env = "GITFAAS_BASE_URL", value_hint = ValueHint::Url)]
-    pub(crate) base_url: Option<String>,
+    pub(crate) base_url: Option<BaseUrl>,
     /// How long a request is kept after its last run ended (`90m`, `48h`)
     #[arg(long, value_name = "TIME", env = "GITFAAS_RETENTION", default_value = "48h", value_parser = value::duration)]
     pub(crate) retention: Duration,

@@ -19,13 +19,12 @@ pub(super) struct Filled<'a> {
     /// By the place of the template's parameters.
     parameters: Vec<&'a str>,
     request: OnceCell<String>,
-    message_url: OnceCell<String>,
 }
 
 impl<'a> Filled<'a> {
     /// `parameters` are the values of the template's parameters, in their order.
     pub(super) fn new(values: &'a Values<'a>, parameters: Vec<&'a str>) -> Self {
-        Self { values, parameters, request: OnceCell::new(), message_url: OnceCell::new() }
+        Self { values, parameters, request: OnceCell::new() }
     }
 
     /// The value of the parameter at `index`.
@@ -46,16 +45,13 @@ impl<'a> Filled<'a> {
             Reserved::FunctionUid => return Filling::Hole(Hole::FunctionUid),
             Reserved::RunToken => return Filling::Hole(Hole::RunToken),
             Reserved::Try => return Filling::Hole(Hole::Try),
+            Reserved::GitfaasUrl => return Filling::Hole(Hole::GitfaasUrl),
+            Reserved::MessageUrl => return Filling::Hole(Hole::MessageUrl),
             Reserved::RequestUuid => self.request.get_or_init(|| values.request.to_string()),
             Reserved::RunId => values.run.as_str(),
             Reserved::Topic => values.topic.as_str(),
             Reserved::Revision => values.revision,
             Reserved::Namespace => values.namespace,
-            Reserved::GitfaasUrl => values.base_url,
-            Reserved::MessageUrl => self.message_url.get_or_init(|| {
-                let base = values.base_url.trim_end_matches('/');
-                format!("{base}/api/v1/requests/{}/message", values.request)
-            }),
             Reserved::Traceparent => values.traceparent.unwrap_or_default(),
         })
     }
@@ -96,6 +92,8 @@ impl<'a> Filled<'a> {
             Hole::FunctionUid => "{{FUNCTION_UID}}",
             Hole::Message => "{{MESSAGE}}",
             Hole::Try => "{{TRY}}",
+            Hole::GitfaasUrl => "{{GITFAAS_URL}}",
+            Hole::MessageUrl => "{{MESSAGE_URL}}",
         };
         let shown = self.spell(text, |hole| named(hole).to_owned());
         match shown.char_indices().nth(100) {

@@ -5,6 +5,7 @@ mod names;
 mod placeholders;
 mod types;
 
+use crate::url::BaseUrl;
 use serde_json::json;
 
 use super::*;
@@ -31,8 +32,12 @@ fn run() -> RunId {
     RunId::derive(request(), &FUNCTION.parse().expect("a path"))
 }
 
+fn url() -> BaseUrl {
+    "https://gitfaas.example:5001/".parse().expect("a URL")
+}
+
 fn fillings(try_no: u32) -> Fillings<'static> {
-    Fillings::new(&LedgerKey::new([3; 32]), run(), Try(try_no), "aGVsbG8=")
+    Fillings::new(&LedgerKey::new([3; 32]), run(), Try(try_no), &url(), "aGVsbG8=")
 }
 
 fn with<T>(params: &[(&str, &str)], work: impl FnOnce(&Values<'_>) -> T) -> T {
@@ -44,7 +49,6 @@ fn with<T>(params: &[(&str, &str)], work: impl FnOnce(&Values<'_>) -> T) -> T {
         topic: &topic,
         revision: "main@sha1:132f4e7",
         namespace: "functions",
-        base_url: "https://gitfaas.example:5001/",
         traceparent: None,
         params: &params,
         fillings: &fillings(1),

@@ -54,7 +54,16 @@ impl Reserved {
 
     /// Whether it stays open in what is recorded.
     pub(super) const fn is_hole(self) -> bool {
-        matches!(self, Self::Random | Self::Message | Self::FunctionUid | Self::RunToken | Self::Try)
+        matches!(
+            self,
+            Self::Random
+                | Self::Message
+                | Self::FunctionUid
+                | Self::RunToken
+                | Self::Try
+                | Self::GitfaasUrl
+                | Self::MessageUrl
+        )
     }
 
     /// How many characters it always has; `None` where that depends on the message or the server.

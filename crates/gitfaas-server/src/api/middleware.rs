@@ -25,7 +25,7 @@ pub(super) async fn around(State(app): State<App>, request: Request, next: Next)
 
 fn allowed(app: &App, request: &Request) -> Result<(), EngineError> {
     if app.limits.loopback_only {
-        let own = app.engine.settings().base_url.parse::<Uri>().ok();
+        let own = app.engine.settings().base_url.as_str().parse::<Uri>().ok();
         origin::check_host(request.headers(), own.as_ref().and_then(Uri::host))?;
     }
     origin::check(request.method(), request.uri().path(), request.headers())

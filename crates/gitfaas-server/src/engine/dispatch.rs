@@ -117,7 +117,13 @@ impl Engine {
 
     /// Applies a marked run and settles what came of it; returns the run as it then stands.
     pub(super) async fn apply(self: &Arc<Self>, run: Run, manifests: &[RecordedManifest], payload: &str) -> Run {
-        let fillings = Fillings::new(self.parts.store.ledger_key(), run.id, run.try_no, Cow::Borrowed(payload));
+        let fillings = Fillings::new(
+            self.parts.store.ledger_key(),
+            run.id,
+            run.try_no,
+            &self.settings.base_url,
+            Cow::Borrowed(payload),
+        );
         // Admitted again: the policy may have become stricter since the run was accepted.
         let event = match admit_all(manifests, &fillings, &self.settings.policy) {
             Ok(admitted) => {

@@ -44,7 +44,7 @@ pub(super) fn config(listen: SocketAddr, arguments: &cli::Settings, end_runs: bo
     let policy = functions::policy(&arguments.policy)?;
     Ok(Config {
         listen,
-        base_url: arguments.base_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
+        base_url: arguments.base_url.clone(),
         settings: Settings { policy, retention: arguments.retention, ..Settings::default() },
         limits: Limits { body: arguments.max_body, ..Limits::default() },
         end_runs,

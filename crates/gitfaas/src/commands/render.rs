@@ -121,7 +121,7 @@ fn objects(
     let payload = STANDARD.encode(&message.payload);
     let mut objects = Vec::new();
     for run in &plan.runs {
-        let fillings = Fillings::redacted(&key, run.run.id, Try::FIRST, payload.as_str());
+        let fillings = Fillings::redacted(&key, run.run.id, Try::FIRST, &settings.base_url, payload.as_str());
         for manifest in &run.manifests {
             let json = manifest.fill(&fillings).json;
             objects.push(serde_json::from_str(&json).context("a rendered object is no JSON")?);

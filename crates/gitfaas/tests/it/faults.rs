@@ -24,6 +24,19 @@ async fn a_cluster_that_cannot_take_a_job_now_gets_it_later() {
 }
 
 #[tokio::test]
+async fn what_waited_while_the_server_moved_is_told_where_it_is_now() {
+    let repository = Repository::shell("t", "curl -sS -o /dev/null -d here $GITFAAS_URL/response/$FUNCTION_UID");
+    let mut server = Server::dev(repository.path()).await;
+    std::fs::rename(server.data.join("jobs"), server.data.join("jobs.away")).expect("moved away");
+    let request = server.publish("t", "").await;
+    assert_eq!(server.get(&format!("/api/v1/requests/{request}")).await.json()["phase"], "queued");
+    server.kill_and_restart_elsewhere("dev", repository.path()).await;
+    assert_eq!(server.finished(&request).await["phase"], "succeeded");
+    let answers = server.get(&format!("/api/v1/requests/{request}/responses")).await.json();
+    assert_eq!(answers["items"][0]["body"]["text"], "here");
+}
+
+#[tokio::test]
 async fn a_job_that_was_deleted_while_nobody_looked_is_unknown_and_not_run_again() {
     let repository = Repository::shell("t", "echo up >> up; while [ ! -e go ]; do sleep 0.05; done");
     let mut server = Server::serve(repository.path()).await;

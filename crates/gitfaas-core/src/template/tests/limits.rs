@@ -35,6 +35,7 @@ fn the_length_of_the_message_counts_as_it_is_filled_in() {
             &crate::key::LedgerKey::new([3; 32]),
             super::run(),
             crate::id::Try::FIRST,
+            &super::url(),
             "A".repeat(length),
         );
         super::with(&[], |values| compile(source).render(&crate::template::Values { fillings: &fillings, ..*values }))

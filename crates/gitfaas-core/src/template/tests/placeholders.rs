@@ -29,7 +29,7 @@ fn every_reserved_name_has_its_value() {
             "TOPIC": "météo",
             "REVISION": "main@sha1:132f4e7",
             "NAMESPACE": "functions",
-            "GITFAAS_URL": "https://gitfaas.example:5001/",
+            "GITFAAS_URL": "https://gitfaas.example:5001",
             "MESSAGE_URL": "https://gitfaas.example:5001/api/v1/requests/0199d3b4-58c1-7a52-9d3e-1f2a3b4c5d6e/message",
             "TRACEPARENT": "",
         })

@@ -108,6 +108,13 @@ impl Server {
         self.until_ready().await;
     }
 
+    /// Kills it, and starts it again over the same data on another port.
+    pub(crate) async fn kill_and_restart_elsewhere(&mut self, verb: &str, functions: &Path) {
+        self.kill();
+        (self.process, self.url) = begin(Self::command(verb, functions, &self.data, 0));
+        self.until_ready().await;
+    }
+
     pub(crate) fn kill(&mut self) {
         self.process.kill().expect("killed");
         self.process.wait().expect("ended");
