@@ -6,6 +6,7 @@
 mod json;
 
 use std::collections::{BTreeSet, HashMap};
+use std::str::FromStr;
 
 use jsonc_parser::ast::{Array, Object, ObjectProp, Value};
 use jsonc_parser::common::Ranged;
@@ -14,7 +15,7 @@ use self::json::{Places, harmless, name_of_type, quoted};
 use crate::id::{RequestId, RunId};
 use crate::nearest::{did_you_mean, nearest};
 use crate::problem::{Position, Problem};
-use crate::topic::{FunctionName, TopicName};
+use crate::topic::{FunctionName, InvalidName, TopicName};
 
 /// A config file that is right in itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -187,7 +188,8 @@ impl Reader<'_> {
 
     fn topic(&mut self, object: &Object<'_>) -> Option<TopicConfig> {
         let members = self.members(object, &TOPIC);
-        let name = members.get("name").and_then(|property| self.topic_name(&property.value));
+        let name = members.get("name");
+        let name = name.and_then(|property| self.name(&property.value, "the `name` of a topic", "a string"));
         let functions = match members.get("configs").map(|property| &property.value) {
             Some(Value::Array(list)) => self.functions(list),
             Some(other) => {
@@ -200,10 +202,14 @@ impl Reader<'_> {
         Some(TopicConfig { name, position, functions })
     }
 
-    fn topic_name(&mut self, value: &Value<'_>) -> Option<(TopicName, Position)> {
+    /// A string that is a name of some kind; `what` and `wanted` say which.
+    fn name<N>(&mut self, value: &Value<'_>, what: &str, wanted: &str) -> Option<(N, Position)>
+    where
+        N: FromStr<Err = InvalidName>,
+    {
         let position = self.at(value);
         let Value::StringLit(text) = value else {
-            self.wrong_type("the `name` of a topic", "a string", value);
+            self.wrong_type(what, wanted, value);
             return None;
         };
         match text.value.parse() {
@@ -225,7 +231,8 @@ impl Reader<'_> {
         // Two runs of one request are told apart by what derives from their functions' names.
         let mut taken: HashMap<RunId, usize> = HashMap::new();
         for value in &list.elements {
-            let Some((name, position)) = self.function(value) else { continue };
+            let name = self.name::<FunctionName>(value, "an entry of `configs`", "the path of a template");
+            let Some((name, position)) = name else { continue };
             let run = RunId::derive(RequestId::from_bytes([0; 16]), &name);
             match taken.get(&run).map(|place| &functions[*place]) {
                 None => {
@@ -246,21 +253,6 @@ impl Reader<'_> {
             }
         }
         functions
-    }
-
-    fn function(&mut self, value: &Value<'_>) -> Option<(FunctionName, Position)> {
-        let position = self.at(value);
-        let Value::StringLit(text) = value else {
-            self.wrong_type("an entry of `configs`", "the path of a template", value);
-            return None;
-        };
-        match text.value.parse() {
-            Ok(name) => Some((name, position)),
-            Err(invalid) => {
-                self.report(position, harmless(&invalid.to_string()));
-                None
-            }
-        }
     }
 }
 
