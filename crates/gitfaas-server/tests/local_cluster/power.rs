@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use gitfaas_core::run::JobState;
 use gitfaas_server::cluster::Cluster;
@@ -97,6 +98,11 @@ async fn a_server_that_is_killed_again_and_again_starts_each_job_exactly_once() 
 
 /// Kills the supervisor of the first attempt of the only Job.
 async fn kill_supervisor(bench: &Bench) {
+    kill_process(supervisor(bench).await, Signal::KILL).expect("a signal");
+}
+
+/// The supervisor of the first attempt of the only Job.
+async fn supervisor(bench: &Bench) -> Pid {
     let work = bench.file("data/jobs/work");
     let pid = eventually("a supervisor", || {
         let job = work.read_dir().ok()?.next()?.ok()?.path();
@@ -105,7 +111,23 @@ async fn kill_supervisor(bench: &Bench) {
         i32::try_from(started["supervisor"]["pid"].as_i64()?).ok()
     })
     .await;
-    kill_process(Pid::from_raw(pid).expect("a pid"), Signal::KILL).expect("a signal");
+    Pid::from_raw(pid).expect("a pid")
+}
+
+#[tokio::test]
+async fn a_supervisor_whose_folder_is_gone_ends_with_its_function() {
+    let bench = Bench::open().await;
+    let go = bench.file("go");
+    let script = format!("until [ -e {} ]; do sleep 0.02; done", go.display());
+    bench.apply(&shell("forgotten", &script)).await.expect("a job");
+    let pid = supervisor(&bench).await;
+    bench.cluster.stop(false, Duration::ZERO).await;
+    fs::remove_dir_all(bench.file("data/jobs")).expect("removed");
+    fs::write(&go, "").expect("a file");
+    // It may stay as a dead child of this process, which started it.
+    let stat = format!("/proc/{}/stat", pid.as_raw_pid());
+    let ended = || fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "));
+    eventually("its end", || ended().then_some(())).await;
 }
 
 #[rstest]

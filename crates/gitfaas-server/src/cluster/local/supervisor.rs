@@ -58,7 +58,8 @@ fn supervise(dir: &Path) -> io::Result<()> {
 fn write_exit(dir: &Path, exit: &Exit, signals: &Signals) -> io::Result<()> {
     loop {
         match attempt::write_exit(dir, exit) {
-            Err(error) if signals.killed() => return Err(error),
+            // The folder is gone, and with it everybody who would read this.
+            Err(error) if signals.killed() || error.kind() == io::ErrorKind::NotFound => return Err(error),
             Err(_) => signals.sleep(WRITE_AGAIN)?,
             Ok(()) => return Ok(()),
         }
