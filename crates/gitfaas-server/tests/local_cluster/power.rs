@@ -155,7 +155,7 @@ async fn a_supervisor_that_is_killed_is_a_lost_attempt_and_leaves_no_process(
     eventually("its processes", || (processes_with(&mark).len() >= 2).then_some(())).await;
     eventually("the clean one", || (sleepers(&time).len() == 1).then_some(())).await;
     if reopened {
-        bench.cluster.stop(false, std::time::Duration::ZERO).await;
+        bench.cluster.stop(false, Duration::ZERO).await;
         kill_supervisor(&bench).await;
         bench = bench.reopen().await;
     } else {
@@ -181,7 +181,7 @@ async fn an_attempt_of_an_earlier_boot_is_lost_and_nobody_is_killed_for_it() {
     let mut bench = Bench::open().await;
     let key = bench.apply(&with(shell("reboot", "exit 9"), "/backoffLimit", json!(0))).await.expect("a job");
     bench.end_of(&key).await;
-    bench.cluster.stop(false, std::time::Duration::ZERO).await;
+    bench.cluster.stop(false, Duration::ZERO).await;
     // As if the machine had stopped while it ran, and its number now were this program's.
     let work = bench.file("data/jobs/work").read_dir().expect("a folder").next().expect("a job").expect("a job").path();
     fs::remove_file(work.join("attempt-1/exit.json")).expect("a removal");
@@ -204,7 +204,7 @@ async fn a_damaged_record_stays_where_it_is_and_stops_nobody() {
     let (bad, good) = (shell("bad", "true"), shell("good", "true"));
     let key = bench.run(&bad).await.job;
     bench.run(&good).await;
-    bench.cluster.stop(false, std::time::Duration::ZERO).await;
+    bench.cluster.stop(false, Duration::ZERO).await;
     let live = bench.file("data/jobs/live");
     let record = live.read_dir().expect("a folder").map(|entry| entry.expect("an entry").path());
     let record = record.into_iter().find(|path| {
@@ -248,7 +248,7 @@ async fn two_servers_never_use_one_data_folder() {
 #[tokio::test]
 async fn what_a_server_was_writing_or_removing_when_it_died_is_cleared() {
     let bench = Bench::open().await;
-    bench.cluster.stop(false, std::time::Duration::ZERO).await;
+    bench.cluster.stop(false, Duration::ZERO).await;
     let unfinished = bench.file("data/jobs/live/~x.00000000000000000000.json-7-1");
     let abandoned = bench.file("data/jobs/work/x.00000000000000000000/attempt-1");
     fs::write(&unfinished, "{\"key\"").expect("a write");
@@ -265,7 +265,7 @@ async fn a_plan_that_did_not_survive_a_power_loss_stops_nothing() {
     let job = with(job, "/template/spec/restartPolicy", json!("OnFailure"));
     let key = bench.apply(&job).await.expect("a job");
     bench.until(&key, |seen| seen.attempts >= 2).await;
-    bench.cluster.stop(false, std::time::Duration::ZERO).await;
+    bench.cluster.stop(false, Duration::ZERO).await;
     let work = bench.file("data/jobs/work").read_dir().expect("a folder").next().expect("a job").expect("a job").path();
     for attempt in work.read_dir().expect("a folder").map(|entry| entry.expect("an entry").path()) {
         if attempt.join("exit.json").exists() {
@@ -310,8 +310,8 @@ async fn a_supervisor_that_cannot_be_started_for_a_while_fails_no_job() {
         let script = format!("[ -e {} ] && exec {program} {} $0; exit 1", ready.display(), args.display());
         settings.supervisor.program = "/bin/sh".into();
         settings.supervisor.args = ["-c".into(), script.into()].to_vec();
-        settings.backoff.first = std::time::Duration::from_secs(1);
-        settings.backoff.most = std::time::Duration::from_secs(9);
+        settings.backoff.first = Duration::from_secs(1);
+        settings.backoff.most = Duration::from_secs(9);
     })
     .await;
     let key = bench.apply(&shell("later", "true")).await.expect("a job");
