@@ -166,8 +166,8 @@ impl Engine {
         ApplyFailure::Passing { retry_at, reason }
     }
 
-    /// Settles the verdict on a run, however long the store needs to take it: the run is marked as ours, so nobody
-    /// else will before the next start.
+    /// Settles the verdict on a run, however long the store needs to take it: the run is in our hands, so nobody else
+    /// will before the next start.
     pub(super) async fn settle_verdict(self: &Arc<Self>, run: Run, event: Event) -> Run {
         let mut failures = 0;
         loop {

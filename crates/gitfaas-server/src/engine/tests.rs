@@ -249,3 +249,18 @@ async fn who_waits_is_woken_by_what_was_settled_before_the_store_said_so() {
     bench.engine.observe(run.id, end).await.expect("observed");
     tokio::time::timeout(PATIENCE, changes.changed()).await.expect("woken");
 }
+
+#[tokio::test]
+async fn a_tree_leaves_out_answers_that_are_more_than_it_may_hold_and_says_so() {
+    let bench = Bench::start().await;
+    let run = bench.queued().await;
+    let answered = async |bytes: usize| {
+        let answer = Answer { content_type: None, body: vec![b'7'; bytes].into() };
+        bench.engine.respond(run.id.as_str(), answer, Caller::Anyone).await.expect("kept");
+        let tree = bench.engine.tree(run.request()).await.expect("a tree");
+        (tree.responses.len(), tree.cut)
+    };
+    assert_eq!(answered(16 * 1024 * 1024).await, (1, false));
+    assert_eq!(answered(16 * 1024 * 1024 + 1).await, (0, true));
+    assert_eq!(answered(1).await, (1, false), "only the newest answer counts");
+}
