@@ -53,6 +53,8 @@ pub struct Input<'a> {
 pub struct Plan {
     /// One for each function, in the order of the config file.
     pub runs: Vec<PlannedRun>,
+    /// The payload in base64, as it goes into the manifests' holes; spelled once for all of them.
+    pub message: String,
 }
 
 /// One run of a plan.
@@ -85,7 +87,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, PlanError> {
         failures = collisions(input, version, &planned);
     }
     if failures.is_empty() {
-        Ok(Plan { runs: planned.into_iter().map(|(run, _)| run).collect() })
+        Ok(Plan { runs: planned.into_iter().map(|(run, _)| run).collect(), message })
     } else {
         Err(PlanError { failures })
     }

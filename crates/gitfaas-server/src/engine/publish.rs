@@ -6,13 +6,11 @@
 use std::str::FromStr as _;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use gitfaas_core::catalog::{Catalog, Topic};
 use gitfaas_core::id::RequestId;
 use gitfaas_core::message::Message;
 use gitfaas_core::nearest::did_you_mean;
-use gitfaas_core::plan::{self, FailureCode, Plan};
+use gitfaas_core::plan::{self, FailureCode, Plan, PlannedRun};
 use gitfaas_core::request::{Lineage, Request};
 use gitfaas_core::run::Run;
 use gitfaas_core::run::machine::{Event, step};
@@ -79,10 +77,10 @@ impl Engine {
         let lineage = self.lineage(caller).await?;
         let now = self.now();
         let payload = message.payload.clone();
-        let (request, plan) = self.plan(topic, message, lineage, now)?;
-        let (runs, permit) = self.mark_inline(plan, now);
+        let (request, Plan { runs, message }) = self.plan(topic, message, lineage, now)?;
+        let (runs, permit) = self.mark_inline(runs, now);
         let id = request.id;
-        let accepted = Accept { request, payload: payload.clone(), runs };
+        let accepted = Accept { request, payload, runs };
         let runs: Vec<_> = accepted.runs.clone();
         // Before the ledger has them, so that nobody takes them for left by somebody.
         let holds: Vec<_> = match &permit {
@@ -94,7 +92,7 @@ impl Engine {
             self.queued.notify_one();
             return Ok((id, runs.into_iter().map(|(run, _)| Pending { accepted: run, verdict: None }).collect()));
         };
-        let payload: Arc<str> = STANDARD.encode(&payload).into();
+        let payload: Arc<str> = message.into();
         let dispatched = runs.into_iter().zip(holds).map(|((run, manifests), hold)| {
             let (engine, payload, permit, accepted) = (self.clone(), payload.clone(), permit.clone(), run.clone());
             let verdict = self.tasks.spawn(async move {
@@ -143,10 +141,10 @@ impl Engine {
     }
 
     /// Marks the runs as being applied by us if there are slots for all of them; otherwise they stay queued.
-    fn mark_inline(&self, plan: Plan, now: Timestamp) -> (Vec<Planned>, Option<OwnedSemaphorePermit>) {
-        let wanted = u32::try_from(plan.runs.len()).unwrap_or(u32::MAX);
+    fn mark_inline(&self, planned: Vec<PlannedRun>, now: Timestamp) -> (Vec<Planned>, Option<OwnedSemaphorePermit>) {
+        let wanted = u32::try_from(planned.len()).unwrap_or(u32::MAX);
         let permit = self.slots.clone().try_acquire_many_owned(wanted).ok();
-        let runs = plan.runs.into_iter().map(|planned| {
+        let runs = planned.into_iter().map(|planned| {
             let marked = permit.as_ref().and_then(|_| step(&planned.run, Event::Marked(self.mark()), now).next);
             (marked.unwrap_or(planned.run), planned.manifests)
         });
