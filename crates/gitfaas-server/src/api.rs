@@ -1,6 +1,7 @@
 //! HTTP: routes, limits and what errors look like on the wire. Decides nothing; every verb is the engine's.
 
 mod body;
+mod contract;
 mod error;
 mod logs;
 mod middleware;
@@ -17,7 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::{get, post};
+use bytes::Bytes;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use self::error::ApiError;
 use crate::engine::{Engine, EngineError, ErrorCode};
@@ -57,35 +60,43 @@ impl Default for Limits {
 pub(crate) struct App {
     engine: Arc<Engine>,
     limits: Limits,
+    /// What `/openapi.json` answers.
+    contract: Bytes,
 }
 
 /// The routes over an engine.
 pub fn router(engine: Arc<Engine>, limits: Limits) -> Router {
-    let app = App { engine, limits };
-    let v1 = Router::new()
-        .route("/topics", get(read::topics))
-        .route("/topics/{topic}", get(read::topic))
-        .route("/requests", get(read::requests))
-        .route("/requests/{id}", get(read::request))
-        .route("/requests/{id}/message", get(read::message))
-        .route("/requests/{id}/responses", get(read::responses))
-        .route("/requests/{id}/tree", get(read::tree))
-        .route("/runs/{id}", get(read::run))
-        .route("/runs/{id}/logs", get(logs::logs))
-        .route("/source", get(status::source));
-    Router::new()
-        .route("/publish/{topic}", post(publish::publish))
-        .route("/response/{id}", post(publish::respond).get(old::responses))
-        .route("/refresh", get(old::refresh).post(old::refresh))
-        .route("/alive", get(old::alive))
-        .route("/healthz", get(status::healthz))
-        .route("/readyz", get(status::readyz))
-        .route("/metrics", get(status::metrics))
-        .nest("/api/v1", v1)
+    let (routes, contract) = routes().split_for_parts();
+    let app = App { engine, limits, contract: contract::written(contract) };
+    routes
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(axum::middleware::from_fn_with_state(app.clone(), middleware::around))
         .with_state(app)
+}
+
+/// Every route, with what the contract says about it. A new one is a handler with `#[utoipa::path]`, a line here, and a
+/// line in `contract/refusals.rs`.
+fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(contract::head())
+        .routes(routes!(publish::publish))
+        .routes(routes!(publish::respond, old::responses))
+        .routes(routes!(old::refresh, old::refresh_by_get))
+        .routes(routes!(old::alive))
+        .routes(routes!(status::healthz))
+        .routes(routes!(status::readyz))
+        .routes(routes!(status::metrics))
+        .routes(routes!(status::contract))
+        .routes(routes!(read::topics))
+        .routes(routes!(read::topic))
+        .routes(routes!(read::requests))
+        .routes(routes!(read::request))
+        .routes(routes!(read::message))
+        .routes(routes!(read::responses))
+        .routes(routes!(read::tree))
+        .routes(routes!(read::run))
+        .routes(routes!(logs::logs))
+        .routes(routes!(status::source))
 }
 
 async fn no_route(uri: axum::http::Uri) -> ApiError {

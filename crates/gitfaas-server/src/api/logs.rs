@@ -13,11 +13,26 @@ use futures_util::{Stream, StreamExt as _};
 
 use super::error::ApiError;
 use super::params::Segment;
-use super::wire::{List, LogView};
+use super::wire::{List, LogView, schema};
 use super::{App, params};
 use crate::cluster::{LogChunk, LogPart};
 use crate::engine::after_cut;
 
+/// Read the logs of a run
+///
+/// As text, with a line before each part when there are several; as JSON when `Accept` asks for it; with `follow`, as
+/// text that goes on until the run is over.
+#[utoipa::path(
+    get, path = "/api/v1/runs/{id}/logs", operation_id = "getLogs", tag = "runs",
+    params(
+        ("id" = schema::RunId, Path, description = "The run's id."),
+        ("follow" = Option<bool>, Query, description = "Whether to go on as the run writes."),
+    ),
+    responses((status = 200, description = "The logs of its present try.", content(
+        (String = "text/plain"),
+        (List<LogView> = "application/json"),
+    ))),
+)]
 pub(super) async fn logs(
     State(app): State<App>,
     Segment(id): Segment,

@@ -9,14 +9,36 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use gitfaas_core::message::{Message, MessageMeta};
 use gitfaas_core::run::{Phase, Run};
-use serde_json::json;
 
 use super::error::ApiError;
 use super::params::Segment;
-use super::wire::{ApplyReport, Receipt};
+use super::wire::{Answered, ApplyReport, Receipt, schema};
 use super::{App, body, params};
 use crate::engine::{Answer, EngineError, Published};
 
+/// Publish a message to a topic
+///
+/// Each function that listens on the topic runs once for it. The answer comes when the message and its runs are on disk
+/// and each function was applied, or was not within a few seconds. A body that says it is JSON must be JSON; any other
+/// content is taken as it is. The query parameters are the params of the message. The older spelling
+/// `/publish/{topic}&k=v` is understood too.
+#[utoipa::path(
+    post, path = "/publish/{topic}", operation_id = "publish", tag = "publish",
+    params(
+        ("topic" = schema::TopicName, Path, description = "The topic's name."),
+        ("params" = Option<HashMap<String, String>>, Query, style = Form, explode, description = "Values for the placeholders of the templates, by name."),
+        ("X-Gitfaas-Parent" = Option<schema::RunId>, Header, description = "The run that publishes, where it has no token to say so."),
+        ("traceparent" = Option<String>, Header, description = "W3C trace context, for the functions to continue."),
+    ),
+    request_body(description = "The message, of any content type.", content(
+        (serde_json::Value = "application/json"),
+        (String = "text/plain"),
+        (Vec<u8> = "application/octet-stream"),
+    )),
+    responses((status = 202, description = "The message is kept and will not be lost.", body = Receipt, headers(
+        ("Location" = String, description = "Where to read the request: `/api/v1/requests/{id}`."),
+    ))),
+)]
 pub(super) async fn publish(
     State(app): State<App>,
     OriginalUri(uri): OriginalUri,
@@ -68,15 +90,29 @@ fn report(run: Run) -> ApplyReport {
     }
 }
 
+/// Answer for a run
+///
+/// A later answer replaces the one before. The id is a function uid, which is a right in itself, or a run id, or the id
+/// of a request with one function.
+#[utoipa::path(
+    post, path = "/response/{id}", operation_id = "respond", tag = "publish",
+    params(("id" = String, Path, description = "A function uid, a run id, or a request id.", example = "0199d3b4-58c1-7a52-9d3e-1f2a3b4c5d6e")),
+    request_body(description = "The answer, of any content type.", content(
+        (serde_json::Value = "application/json"),
+        (String = "text/plain"),
+        (Vec<u8> = "application/octet-stream"),
+    )),
+    responses((status = 200, description = "The answer is kept.", body = Answered)),
+)]
 pub(super) async fn respond(
     State(app): State<App>,
     Segment(id): Segment,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, ApiError> {
+) -> Result<Json<Answered>, ApiError> {
     let caller = params::caller(&app, &headers).await?;
     let content_type = params::content_type(&headers);
     let body = body::read(&headers, body, &app.limits).await?;
     let run = app.engine.respond(&id, Answer { content_type, body }, caller).await?;
-    Ok(Json(json!({ "error": false, "runId": run })).into_response())
+    Ok(Json(Answered { error: false, run_id: run }))
 }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::ApiError;
 use super::params::Segment;
-use super::wire::{List, RequestView, ResponseView, RunView, TopicView, TreeView};
+use super::wire::{List, RequestView, ResponseView, RunView, TopicView, TreeView, schema};
 use super::{App, params, view};
 use crate::engine::{EngineError, ErrorCode, Subscription};
 use crate::store::RequestQuery;
@@ -23,6 +23,13 @@ use crate::store::RequestQuery;
 /// Entries of a page when nothing is asked, and at most.
 const PAGE: (usize, usize) = (50, 500);
 
+/// List the topics
+///
+/// All that the functions repository has, with what is wrong with them.
+#[utoipa::path(
+    get, path = "/api/v1/topics", operation_id = "listTopics", tag = "topics",
+    responses((status = 200, description = "The topics, in the config's order.", body = List<TopicView>)),
+)]
 pub(super) async fn topics(State(app): State<App>) -> Json<List<TopicView>> {
     let catalog = app.engine.catalog();
     let topics = catalog.iter().flat_map(Catalog::topics);
@@ -30,10 +37,31 @@ pub(super) async fn topics(State(app): State<App>) -> Json<List<TopicView>> {
     Json(List { items, next: None })
 }
 
+/// Read one topic
+///
+/// Its functions, the parameters they need, and what is wrong with it.
+#[utoipa::path(
+    get, path = "/api/v1/topics/{topic}", operation_id = "getTopic", tag = "topics",
+    params(("topic" = schema::TopicName, Path, description = "The topic's name.")),
+    responses((status = 200, description = "The topic.", body = TopicView)),
+)]
 pub(super) async fn topic(State(app): State<App>, Segment(name): Segment) -> Result<Json<TopicView>, ApiError> {
     app.engine.with_topic(&name, |topic| Json(view::topic(topic, &app.engine.settings().policy))).map_err(Into::into)
 }
 
+/// List requests
+///
+/// The newest first, a page at a time.
+#[utoipa::path(
+    get, path = "/api/v1/requests", operation_id = "listRequests", tag = "requests",
+    params(
+        ("topic" = Option<schema::TopicName>, Query, description = "Only those of this topic."),
+        ("phase" = Option<schema::Phase>, Query, description = "Only those with a run in this phase."),
+        ("before" = Option<String>, Query, description = "The `next` of the page before."),
+        ("limit" = Option<u32>, Query, description = "Entries of a page: 1 to 500, and 50 when nothing is said."),
+    ),
+    responses((status = 200, description = "One page.", body = List<RequestView>)),
+)]
 pub(super) async fn requests(
     State(app): State<App>,
     RawQuery(plain): RawQuery,
@@ -55,6 +83,17 @@ pub(super) async fn requests(
     Ok(Json(List { items, next }))
 }
 
+/// Read one request
+///
+/// With its runs; with `wait`, once each of them is over or the time is.
+#[utoipa::path(
+    get, path = "/api/v1/requests/{id}", operation_id = "getRequest", tag = "requests",
+    params(
+        ("id" = schema::RequestId, Path, description = "The request's id."),
+        ("wait" = Option<u32>, Query, description = "Seconds to wait for that at most; the server has a limit of its own."),
+    ),
+    responses((status = 200, description = "The request.", body = RequestView)),
+)]
 pub(super) async fn request(
     State(app): State<App>,
     Segment(id): Segment,
@@ -73,6 +112,17 @@ pub(super) async fn request(
     }
 }
 
+/// Read what the functions of a request answered
+///
+/// The newest answer of each run that has one; with `wait`, once each run has answered or is over, or the time is.
+#[utoipa::path(
+    get, path = "/api/v1/requests/{id}/responses", operation_id = "listResponses", tag = "requests",
+    params(
+        ("id" = schema::RequestId, Path, description = "The request's id."),
+        ("wait" = Option<u32>, Query, description = "Seconds to wait for that at most; the server has a limit of its own."),
+    ),
+    responses((status = 200, description = "The answers.", body = List<ResponseView>)),
+)]
 pub(super) async fn responses(
     State(app): State<App>,
     Segment(id): Segment,
@@ -119,6 +169,14 @@ impl Wait {
     }
 }
 
+/// Read the message of a request
+///
+/// The bytes as they were published, under the content type that they were published with.
+#[utoipa::path(
+    get, path = "/api/v1/requests/{id}/message", operation_id = "getMessage", tag = "requests",
+    params(("id" = schema::RequestId, Path, description = "The request's id.")),
+    responses((status = 200, description = "The message.", content_type = "*/*", body = Vec<u8>)),
+)]
 pub(super) async fn message(State(app): State<App>, Segment(id): Segment) -> Result<Response, ApiError> {
     let message = app.engine.message(request_id(&id)?).await?;
     let mut response = Response::new(Body::from(message.payload));
@@ -129,10 +187,26 @@ pub(super) async fn message(State(app): State<App>, Segment(id): Segment) -> Res
     Ok(response)
 }
 
+/// Read a request with all that followed from it
+///
+/// The request, its runs and answers, and the requests that its runs published, and so on.
+#[utoipa::path(
+    get, path = "/api/v1/requests/{id}/tree", operation_id = "getTree", tag = "requests",
+    params(("id" = schema::RequestId, Path, description = "The request's id.")),
+    responses((status = 200, description = "The tree.", body = TreeView)),
+)]
 pub(super) async fn tree(State(app): State<App>, Segment(id): Segment) -> Result<Json<TreeView>, ApiError> {
     Ok(Json(view::tree(app.engine.tree(request_id(&id)?).await?)))
 }
 
+/// Read one run
+///
+/// Where it stands and why.
+#[utoipa::path(
+    get, path = "/api/v1/runs/{id}", operation_id = "getRun", tag = "runs",
+    params(("id" = schema::RunId, Path, description = "The run's id.")),
+    responses((status = 200, description = "The run.", body = RunView)),
+)]
 pub(super) async fn run(State(app): State<App>, Segment(id): Segment) -> Result<Json<RunView>, ApiError> {
     Ok(Json(view::run(app.engine.run(run_id(&id)?).await?)))
 }

@@ -1,25 +1,44 @@
-//! Probes, metrics and the source.
+//! Probes, metrics, the source, and the contract.
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
-use serde_json::{Value, json};
 
 use super::App;
 use super::error::ApiError;
-use super::wire::SourceView;
+use super::wire::{Ready, SourceView};
 
-/// The process answers. Nothing else: a store that is down is no reason to kill the process.
+/// Whether the process answers
+///
+/// It tells nothing else: a store that is down is no reason to kill the process.
+#[utoipa::path(
+    get, path = "/healthz", operation_id = "healthz", tag = "server",
+    responses((status = 200, description = "It does.", content_type = "text/plain", body = String)),
+)]
 pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-pub(super) async fn readyz(State(app): State<App>) -> Result<Json<Value>, ApiError> {
+/// Whether the server can serve
+///
+/// It has functions, and its store answers.
+#[utoipa::path(
+    get, path = "/readyz", operation_id = "readyz", tag = "server",
+    responses((status = 200, description = "It can.", body = Ready)),
+)]
+pub(super) async fn readyz(State(app): State<App>) -> Result<Json<Ready>, ApiError> {
     app.engine.ready().await?;
-    Ok(Json(json!({ "ready": true })))
+    Ok(Json(Ready { ready: true }))
 }
 
+/// Read the metrics
+///
+/// In the text format of `OpenMetrics`, which Prometheus reads.
+#[utoipa::path(
+    get, path = "/metrics", operation_id = "metrics", tag = "server",
+    responses((status = 200, description = "The metrics.", content_type = "application/openmetrics-text", body = String)),
+)]
 pub(super) async fn metrics(State(app): State<App>) -> impl IntoResponse {
     let ready = app.engine.ready().await.is_ok();
     // Without the store its counts are missing, and everything else is worth all the more.
@@ -28,6 +47,13 @@ pub(super) async fn metrics(State(app): State<App>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
 }
 
+/// Read how the source is
+///
+/// Where functions come from, which revision is served, and what is wrong with it.
+#[utoipa::path(
+    get, path = "/api/v1/source", operation_id = "getSource", tag = "source",
+    responses((status = 200, description = "The source.", body = SourceView)),
+)]
 pub(super) async fn source(State(app): State<App>) -> Json<SourceView> {
     let (location, config_path) = app.engine.source();
     let status = app.engine.source_status();
@@ -43,4 +69,15 @@ pub(super) async fn source(State(app): State<App>) -> Json<SourceView> {
         last_error: status.last_error,
         problems,
     })
+}
+
+/// Read this document
+///
+/// The contract of this server, as an `OpenAPI` 3.1 document.
+#[utoipa::path(
+    get, path = "/openapi.json", operation_id = "contract", tag = "server",
+    responses((status = 200, description = "The document.", body = serde_json::Value)),
+)]
+pub(super) async fn contract(State(app): State<App>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], app.contract)
 }

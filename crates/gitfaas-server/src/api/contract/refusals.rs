@@ -1,0 +1,68 @@
+//! What each operation can be refused with.
+
+use crate::engine::ErrorCode::{
+    self, AmbiguousAnswer, ClusterUnavailable, Forbidden, ForeignOrigin, HopLimit, Internal, InvalidJson,
+    InvalidRequest, InvalidToken, NoCatalog, NotFound, RecordDamaged, SlowBody, SourceUnavailable, Stopping,
+    StoreUnavailable, TooLarge, TopicBroken, UnknownTopic, Unplannable,
+};
+
+/// What every operation can be refused with.
+pub(super) const EVERYWHERE: &[ErrorCode] = &[ForeignOrigin, Internal];
+
+/// What the operation of this name can be refused with beside that; `None` when no such operation is known.
+pub(super) fn refusals(operation: &str) -> Option<&'static [ErrorCode]> {
+    BY_OPERATION.iter().find(|(name, _)| *name == operation).map(|(_, codes)| *codes)
+}
+
+/// One line for each operation.
+pub(super) const BY_OPERATION: &[(&str, &[ErrorCode])] = &[
+    (
+        "publish",
+        &[
+            InvalidRequest,
+            InvalidJson,
+            InvalidToken,
+            UnknownTopic,
+            SlowBody,
+            TooLarge,
+            Unplannable,
+            HopLimit,
+            NoCatalog,
+            TopicBroken,
+            StoreUnavailable,
+            Stopping,
+        ],
+    ),
+    (
+        "respond",
+        &[
+            InvalidRequest,
+            InvalidToken,
+            Forbidden,
+            NotFound,
+            SlowBody,
+            AmbiguousAnswer,
+            TooLarge,
+            RecordDamaged,
+            StoreUnavailable,
+        ],
+    ),
+    ("getOldResponses", &[InvalidRequest, NotFound, RecordDamaged, StoreUnavailable]),
+    ("refresh", &[SourceUnavailable, StoreUnavailable, Stopping]),
+    ("refreshByGet", &[SourceUnavailable, StoreUnavailable, Stopping]),
+    ("alive", &[]),
+    ("healthz", &[]),
+    ("readyz", &[NoCatalog, StoreUnavailable, Stopping]),
+    ("metrics", &[]),
+    ("contract", &[]),
+    ("listTopics", &[]),
+    ("getTopic", &[InvalidRequest, UnknownTopic, NoCatalog]),
+    ("listRequests", &[InvalidRequest, RecordDamaged, StoreUnavailable]),
+    ("getRequest", &[InvalidRequest, NotFound, RecordDamaged, StoreUnavailable]),
+    ("getMessage", &[InvalidRequest, NotFound, RecordDamaged, StoreUnavailable]),
+    ("listResponses", &[InvalidRequest, NotFound, RecordDamaged, StoreUnavailable]),
+    ("getTree", &[InvalidRequest, NotFound, RecordDamaged, StoreUnavailable]),
+    ("getRun", &[InvalidRequest, NotFound, RecordDamaged, StoreUnavailable]),
+    ("getLogs", &[InvalidRequest, NotFound, RecordDamaged, ClusterUnavailable, StoreUnavailable]),
+    ("getSource", &[]),
+];

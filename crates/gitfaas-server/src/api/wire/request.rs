@@ -1,0 +1,64 @@
+//! Requests, alone and with what followed from them.
+
+use gitfaas_core::id::{RequestId, RunId};
+use gitfaas_core::message::Params;
+use gitfaas_core::run::Phase;
+use gitfaas_core::topic::TopicName;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{ResponseView, RunView, schema};
+
+/// A request with its runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestView {
+    /// Its id.
+    #[schema(value_type = schema::RequestId)]
+    pub id: RequestId,
+    /// The topic published to.
+    #[schema(value_type = schema::TopicName)]
+    pub topic: TopicName,
+    /// The revision it was planned with.
+    pub revision: String,
+    /// The phase of all its runs together: the first of failed, unknown, interrupted, expired, cancelled that one of
+    /// them is in once all have finished; before that the least advanced one.
+    #[schema(value_type = schema::Phase)]
+    pub phase: Phase,
+    /// When it was accepted.
+    #[schema(value_type = schema::Time)]
+    pub received_at: Timestamp,
+    /// The content type of the message, as given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// Bytes of the message.
+    pub size: u64,
+    /// The query parameters.
+    #[schema(value_type = HashMap<String, String>)]
+    pub params: Params,
+    /// The run that published it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::RunId>)]
+    pub parent: Option<RunId>,
+    /// How many publishes led here.
+    pub hops: u32,
+    /// Its runs, in the config's order.
+    pub runs: Vec<RunView>,
+}
+
+/// A request, its answers, and the requests that its runs published: `GET /api/v1/requests/{id}/tree`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TreeView {
+    /// The request.
+    pub request: RequestView,
+    /// The newest answer of each run that has one.
+    pub responses: Vec<ResponseView>,
+    /// What its runs published, the oldest first; each names its run in `request.parent`.
+    #[schema(no_recursion, value_type = Vec<TreeView>)]
+    pub children: Vec<Self>,
+    /// Whether children or answers were left out here, because the tree is larger than one answer may be.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
+}

@@ -1,0 +1,39 @@
+//! Topics and the functions that listen on them.
+
+use gitfaas_core::problem::Problem;
+use gitfaas_core::topic::{FunctionName, TopicName};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::schema;
+
+/// A topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TopicView {
+    /// Its name.
+    #[schema(value_type = schema::TopicName)]
+    pub name: TopicName,
+    /// The revision whose functions are served; absent when none ever compiled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// Its functions.
+    pub functions: Vec<FunctionView>,
+    /// Whether a newer revision failed, so that an older one is served.
+    pub stale: bool,
+    /// What is wrong with the newer revision, or what this server's policy would refuse.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<schema::Problem>)]
+    pub problems: Vec<Problem>,
+}
+
+/// A function that listens on a topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FunctionView {
+    /// The path of its template.
+    #[schema(value_type = schema::FunctionName)]
+    pub path: FunctionName,
+    /// The query parameters it needs.
+    pub parameters: Vec<String>,
+}
