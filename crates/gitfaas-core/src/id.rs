@@ -38,6 +38,14 @@ impl RequestId {
         Self(uuid)
     }
 
+    /// What no id given at `time` or later is before, and every id given earlier is: to the millisecond, which is what
+    /// an id tells of its time.
+    pub fn first_at(time: jiff::Timestamp) -> Self {
+        // 48 bits of milliseconds since 1970; what is before that was never accepted.
+        let milliseconds = u64::try_from(time.as_millisecond()).unwrap_or(0).min((1 << 48) - 1);
+        Self(Uuid::from_u128(u128::from(milliseconds) << 80))
+    }
+
     /// The id as 16 bytes, big endian: their order is the order of acceptance.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
@@ -184,6 +192,15 @@ mod tests {
         assert_eq!("r-0199d3b4-58c1-7a52-9d3e-1f2a3b4c5d6e".parse(), Ok(request()));
         assert_eq!("0199D3B4-58C1-7A52-9D3E-1F2A3B4C5D6E".parse(), Ok(request()));
         assert_eq!(request().to_string(), "0199d3b4-58c1-7a52-9d3e-1f2a3b4c5d6e");
+    }
+
+    #[test]
+    fn ids_of_a_moment_begin_with_its_first() {
+        let first = |text: &str| RequestId::first_at(text.parse().expect("a time"));
+        assert!(first("2025-10-11T14:37:15.841Z") <= request(), "that is when it was given");
+        assert!(first("2025-10-11T14:37:15.842Z") > request());
+        assert_eq!(first("1969-07-20T20:17:00Z"), RequestId::from_bytes([0; 16]));
+        assert!(first("9999-01-01T00:00:00Z") > request());
     }
 
     #[test]

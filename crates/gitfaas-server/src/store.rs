@@ -183,6 +183,8 @@ pub struct RequestQuery {
     pub topic: Option<TopicName>,
     /// With a run in this phase only.
     pub phase: Option<Phase>,
+    /// This one or later ones only.
+    pub from: Option<RequestId>,
     /// Accepted before this one only: the cursor of a page.
     pub before: Option<RequestId>,
     /// At most so many.

@@ -33,11 +33,24 @@ use crate::engine::{Answer, EngineError, Published};
     request_body(description = "The message, of any content type.", content(
         (serde_json::Value = "application/json"),
         (String = "text/plain"),
-        (Vec<u8> = "application/octet-stream"),
+        (schema::Bytes = "application/octet-stream"),
     )),
-    responses((status = 202, description = "The message is kept and will not be lost.", body = Receipt, headers(
-        ("Location" = String, description = "Where to read the request: `/api/v1/requests/{id}`."),
-    ))),
+    responses((
+        status = 202,
+        description = "The message is kept and will not be lost.",
+        body = Receipt,
+        headers(("Location" = String, description = "Where to read the request: `/api/v1/requests/{id}`.")),
+        links(
+            ("request" = (operation_id = "getRequest", parameters(("id" = "$response.body#/requestUid")))),
+            ("message" = (operation_id = "getMessage", parameters(("id" = "$response.body#/requestUid")))),
+            ("responses" = (operation_id = "listResponses", parameters(("id" = "$response.body#/requestUid")))),
+            ("oldResponses" = (operation_id = "getOldResponses", parameters(("id" = "$response.body#/requestUid")))),
+            ("tree" = (operation_id = "getTree", parameters(("id" = "$response.body#/requestUid")))),
+            ("run" = (operation_id = "getRun", parameters(("id" = "$response.body#/applies/0/runId")))),
+            ("logs" = (operation_id = "getLogs", parameters(("id" = "$response.body#/applies/0/runId")))),
+            ("respond" = (operation_id = "respond", parameters(("id" = "$response.body#/applies/0/runId")))),
+        ),
+    )),
 )]
 pub(super) async fn publish(
     State(app): State<App>,
@@ -100,7 +113,7 @@ fn report(run: Run) -> ApplyReport {
     request_body(description = "The answer, of any content type.", content(
         (serde_json::Value = "application/json"),
         (String = "text/plain"),
-        (Vec<u8> = "application/octet-stream"),
+        (schema::Bytes = "application/octet-stream"),
     )),
     responses((status = 200, description = "The answer is kept.", body = Answered)),
 )]

@@ -9,7 +9,9 @@ use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use gitfaas_core::catalog::Catalog;
 use gitfaas_core::id::{RequestId, RunId};
+use gitfaas_core::message::Params;
 use gitfaas_core::run::Run;
+use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +30,15 @@ const PAGE: (usize, usize) = (50, 500);
 /// All that the functions repository has, with what is wrong with them.
 #[utoipa::path(
     get, path = "/api/v1/topics", operation_id = "listTopics", tag = "topics",
-    responses((status = 200, description = "The topics, in the config's order.", body = List<TopicView>)),
+    responses((
+        status = 200,
+        description = "The topics, in the config's order.",
+        body = List<TopicView>,
+        links(
+            ("topic" = (operation_id = "getTopic", parameters(("topic" = "$response.body#/items/0/name")))),
+            ("publish" = (operation_id = "publish", parameters(("topic" = "$response.body#/items/0/name")))),
+        ),
+    )),
 )]
 pub(super) async fn topics(State(app): State<App>) -> Json<List<TopicView>> {
     let catalog = app.engine.catalog();
@@ -57,6 +67,8 @@ pub(super) async fn topic(State(app): State<App>, Segment(name): Segment) -> Res
     params(
         ("topic" = Option<schema::TopicName>, Query, description = "Only those of this topic."),
         ("phase" = Option<schema::Phase>, Query, description = "Only those with a run in this phase."),
+        ("since" = Option<schema::Time>, Query, description = "Only those accepted at that moment or later."),
+        ("until" = Option<schema::Time>, Query, description = "Only those accepted before that moment."),
         ("before" = Option<String>, Query, description = "The `next` of the page before."),
         ("limit" = Option<u32>, Query, description = "Entries of a page: 1 to 500, and 50 when nothing is said."),
     ),
@@ -66,12 +78,14 @@ pub(super) async fn requests(
     State(app): State<App>,
     RawQuery(plain): RawQuery,
 ) -> Result<Json<List<RequestView>>, ApiError> {
-    let asked = params::known_query(plain.as_deref(), &["topic", "phase", "before", "limit"])?;
+    let asked = params::known_query(plain.as_deref(), &["topic", "phase", "since", "until", "before", "limit"])?;
     let limit = params::parsed(&asked, "limit", "a number")?.unwrap_or(PAGE.0).clamp(1, PAGE.1);
+    let cursor: Option<RequestId> = params::parsed(&asked, "before", "the `next` of the page before")?;
     let query = RequestQuery {
         topic: params::parsed(&asked, "topic", "a topic's name")?,
         phase: params::parsed(&asked, "phase", "a phase (queued, running, succeeded, failed, …)")?,
-        before: params::parsed(&asked, "before", "the `next` of the page before")?,
+        from: moment(&asked, "since")?,
+        before: cursor.into_iter().chain(moment(&asked, "until")?).min(),
         // One more than asked tells whether there is a next page.
         limit: limit + 1,
     };
@@ -175,7 +189,7 @@ impl Wait {
 #[utoipa::path(
     get, path = "/api/v1/requests/{id}/message", operation_id = "getMessage", tag = "requests",
     params(("id" = schema::RequestId, Path, description = "The request's id.")),
-    responses((status = 200, description = "The message.", content_type = "*/*", body = Vec<u8>)),
+    responses((status = 200, description = "The message.", content_type = "*/*", body = serde_json::Value)),
 )]
 pub(super) async fn message(State(app): State<App>, Segment(id): Segment) -> Result<Response, ApiError> {
     let message = app.engine.message(request_id(&id)?).await?;
@@ -209,6 +223,12 @@ pub(super) async fn tree(State(app): State<App>, Segment(id): Segment) -> Result
 )]
 pub(super) async fn run(State(app): State<App>, Segment(id): Segment) -> Result<Json<RunView>, ApiError> {
     Ok(Json(view::run(app.engine.run(run_id(&id)?).await?)))
+}
+
+/// The first id that can have been given at a moment in the query.
+fn moment(asked: &Params, name: &str) -> Result<Option<RequestId>, EngineError> {
+    let time: Option<Timestamp> = params::parsed(asked, name, "a time such as 2026-11-24T22:15:31Z")?;
+    Ok(time.map(RequestId::first_at))
 }
 
 fn request_id(id: &str) -> Result<RequestId, EngineError> {

@@ -82,6 +82,7 @@ macro_rules! contract {
             listing::requests_are_found_by_topic
             listing::requests_are_found_by_the_phase_of_a_run
             listing::requests_are_found_by_topic_and_phase
+            listing::requests_are_found_by_when_they_were_accepted
             listing::a_request_with_two_runs_in_a_phase_is_listed_once
             listing::children_come_oldest_first_and_limited
             listing::children_are_of_any_run_of_the_parent_only

@@ -33,6 +33,11 @@ pub struct Try(pub u32);
 #[schema(value_type = String, format = DateTime, examples("2026-11-24T22:15:31.25Z"))]
 pub struct Time(pub String);
 
+/// Bytes of any kind.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub struct Bytes(pub String);
+
 /// Where a run stands. The last six are final: nothing that the cluster says changes them.
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]

@@ -113,6 +113,26 @@ pub(crate) async fn requests_are_found_by_topic_and_phase(ground: &impl Ground) 
     }
 }
 
+pub(crate) async fn requests_are_found_by_when_they_were_accepted(ground: &impl Ground) {
+    let store = ground.open().await;
+    let mut made = Vec::new();
+    for moment in 0..6 {
+        let accept = accept(moment, "collect", &["a.yaml"]);
+        let run = accepted(&*store, &accept).await.remove(0);
+        settled(&*store, &run, Phase::Failed, 50).await;
+        made.push(accept.request.id);
+    }
+    let expected = [made[3], made[2]];
+    for query in [all(), of("collect"), RequestQuery { phase: Some(Phase::Failed), ..of("collect") }] {
+        let between = RequestQuery { from: Some(made[2]), before: Some(made[4]), ..query };
+        assert_eq!(listed(&*store, between.clone()).await, expected);
+        let any_topic = RequestQuery { topic: None, ..between.clone() };
+        assert_eq!(listed(&*store, any_topic).await, expected);
+        let nothing = RequestQuery { before: Some(made[2]), ..between };
+        assert_eq!(listed(&*store, nothing).await, []);
+    }
+}
+
 pub(crate) async fn a_request_with_two_runs_in_a_phase_is_listed_once(ground: &impl Ground) {
     let store = ground.open().await;
     let two = accept(1, "collect", &["a.yaml", "b.yaml", "c.yaml"]);

@@ -108,22 +108,24 @@ pub(super) fn children(connection: &Connection, parent: RequestId, limit: usize)
 }
 
 pub(super) fn requests(connection: &Connection, query: &RequestQuery) -> Result<Vec<Request>, Fault> {
+    let from = query.from.map_or(Vec::new(), |id| id.as_bytes().to_vec());
     let before = query.before.map_or(END.to_vec(), |id| id.as_bytes().to_vec());
     match (query.phase, &query.topic) {
         (None, None) => {
-            let mut statement =
-                connection.prepare_cached("SELECT id, record FROM request WHERE id < ?1 ORDER BY id DESC")?;
-            collect(statement.query([before])?, query.limit, record::request)
+            let mut statement = connection
+                .prepare_cached("SELECT id, record FROM request WHERE id >= ?1 AND id < ?2 ORDER BY id DESC")?;
+            collect(statement.query([from, before])?, query.limit, record::request)
         }
         (None, Some(topic)) => {
             let mut statement = connection.prepare_cached(
                 "SELECT id, record FROM request INDEXED BY request_of_topic
-                 WHERE topic = ?1 AND id < ?2 ORDER BY id DESC",
+                 WHERE topic = ?1 AND id >= ?2 AND id < ?3 ORDER BY id DESC",
             )?;
-            collect(statement.query(params![topic.as_str(), before])?, query.limit, record::request)
+            collect(statement.query(params![topic.as_str(), from, before])?, query.limit, record::request)
         }
         (Some(phase), topic) => {
-            requests_in(connection, phase, topic.as_ref().map(TopicName::as_str), &before, query.limit)
+            let topic = topic.as_ref().map(TopicName::as_str);
+            requests_in(connection, phase, topic, (&from, &before), query.limit)
         }
     }
 }
@@ -134,23 +136,23 @@ fn requests_in(
     connection: &Connection,
     phase: Phase,
     topic: Option<&str>,
-    before: &[u8],
+    (from, before): (&[u8], &[u8]),
     limit: usize,
 ) -> Result<Vec<Request>, Fault> {
     let sql = match (topic, phase.is_final()) {
         (Some(_), true) => {
             "SELECT substr(id, 1, 16) FROM run INDEXED BY run_over_in_topic
-             WHERE phase = ?1 AND topic = ?2 AND id < ?3
+             WHERE phase = ?1 AND topic = ?2 AND id >= ?3 AND id < ?4
                  AND phase NOT IN ('queued', 'applying', 'pending', 'running')
              ORDER BY id DESC"
         }
         _ => {
             "SELECT substr(id, 1, 16) FROM run INDEXED BY run_in_phase
-             WHERE phase = ?1 AND (?2 IS NULL OR topic = ?2) AND id < ?3 ORDER BY id DESC"
+             WHERE phase = ?1 AND (?2 IS NULL OR topic = ?2) AND id >= ?3 AND id < ?4 ORDER BY id DESC"
         }
     };
     let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query(params![phase.as_str(), topic, before])?;
+    let mut rows = statement.query(params![phase.as_str(), topic, from, before])?;
     let mut found = Vec::new();
     let mut last = None;
     while found.len() < limit {
