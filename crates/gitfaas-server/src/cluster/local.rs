@@ -5,14 +5,16 @@
 //! how the attempt ended. What is to be done next follows from those files alone (`step`), so that a server that was
 //! killed at any instant goes on as if it had not been: no attempt is started twice, and none is lost.
 //!
-//! It runs one container of a Job; other kinds are recorded, not run. An image is only a name here: processes see this
-//! machine, in their own folders and environment. They are not confined: a function has the rights of who started the
-//! server.
+//! It runs one container of a Job; other kinds are recorded, not run. `ConfigMap`s and Secrets come from a folder that
+//! the developer names, or from what was applied (`objects`). An image is only a name here: processes see this machine,
+//! in their own folders and environment. They are not confined: a function has the rights of who started the server.
 //!
 //! Where a cluster leaves it open, or cannot be copied:
 //!
 //! * A Job's `activeDeadlineSeconds` begins with its first attempt: waiting for a slot of this machine does not count.
-//! * Volumes, claims by name too, are folders of the pod and go with it.
+//! * Volumes, claims by name too, are folders of the pod and go with it. What comes from objects is written when the pod
+//!   is made, for its user alone, and does not follow later changes (`contents`).
+//! * A Job whose `ConfigMap` or Secret is missing waits for it, as in a cluster, and says where it was looked for.
 //! * SIGTERM reaches every process of a function, not the first one alone; what is left when the first one has ended is
 //!   told to end, and killed a second later.
 //! * Of each attempt the last 8 to 16 MiB of the log are kept (`log`).
@@ -22,9 +24,12 @@
 //!   is not given), and for a day at least the same try is known and not started again.
 
 mod attempt;
+mod contents;
 mod disk;
 mod drive;
+mod env;
 mod expand;
+mod facts;
 mod feed;
 mod folder;
 mod jobs;
@@ -34,8 +39,10 @@ mod log;
 mod logs;
 mod manifest;
 mod names;
+mod objects;
 mod open;
 mod processes;
+mod references;
 mod sandbox;
 mod settings;
 mod spec;

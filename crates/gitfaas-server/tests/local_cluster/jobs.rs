@@ -293,11 +293,11 @@ async fn a_malformed_job_is_refused_for_good_with_the_place() {
 #[tokio::test]
 async fn what_this_machine_cannot_do_is_the_reason_in_words() {
     let mut bench = Bench::open().await;
-    let volume = json!([{"name": "v", "projected": {"sources": []}}, {"name": "w", "secret": {"secretName": "s"}}]);
+    let volume = json!([{"name": "v", "projected": {"sources": []}}, {"name": "w", "nfs": {"server": "s"}}]);
     let end = bench.run(&with(shell("wish", "true"), &format!("{POD}/volumes"), volume)).await;
     let (code, message, _) = failure(&end);
     assert_eq!((code.as_str(), end.attempts), ("UnsupportedLocally", 0));
-    assert!(message.contains("volumes[1].secret") || message.contains("volumes[0].projected"), "{message}");
+    assert!(message.contains("volumes[1].nfs"), "{message}");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 mod support;
 
 mod jobs;
+mod objects;
 mod power;
 mod restarts;
 mod stopping;

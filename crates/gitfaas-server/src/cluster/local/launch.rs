@@ -12,18 +12,25 @@ use jiff::Timestamp;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::attempt::{self, Asked, Deadline, Look, Plan};
+use super::contents;
 use super::disk;
+use super::env::Env;
+use super::expand::expand;
+use super::facts::Facts;
 use super::jobs::{Job, Shared};
 use super::names::pod_name;
+use super::objects::Objects;
 use super::sandbox::{self, Bind};
 use super::settings::is_program;
-use super::spec::Spec;
+use super::spec::{Container, Spec, Volume};
 
 /// What came of starting an attempt.
 pub(super) enum Launch {
     Started(Live),
     /// This machine cannot run it, and why.
     Refused(Reason),
+    /// Something that it needs is not there yet.
+    NotReady(Reason),
 }
 
 /// A living supervisor.
@@ -50,6 +57,14 @@ struct Pod {
     number: u32,
     since: Timestamp,
     folder: PathBuf,
+    /// Whether nothing has been started in it yet.
+    new: bool,
+}
+
+/// What an attempt cannot be started for.
+enum Obstacle {
+    Refused(Reason),
+    NotReady(Reason),
 }
 
 impl Shared {
@@ -69,7 +84,8 @@ impl Shared {
         let pod = self.pod(job, spec, attempt)?;
         let mut plan = match self.plan(job, spec, &pod)? {
             Ok(plan) => plan,
-            Err(reason) => return Ok(Launch::Refused(reason)),
+            Err(Obstacle::Refused(reason)) => return Ok(Launch::Refused(reason)),
+            Err(Obstacle::NotReady(reason)) => return Ok(Launch::NotReady(reason)),
         };
         plan.deadline = first_deadline(&self.settings, spec, deadline, pod.since);
         attempt::write_plan(&dir, &plan)?;
@@ -114,7 +130,7 @@ impl Shared {
         for part in ["home", "tmp"] {
             disk::private_dir(&folder.join(part))?;
         }
-        Ok(Pod { number, since, folder })
+        Ok(Pod { number, since, folder, new: number == attempt })
     }
 
     fn over_deadline(&self, job: &Job, attempt: u32) -> io::Result<bool> {
@@ -122,39 +138,68 @@ impl Shared {
         Ok(matches!(look, Look::Ended(exit) if exit.asked == Some(Asked::PodDeadline)))
     }
 
-    fn plan(&self, job: &Job, spec: &Spec, pod: &Pod) -> io::Result<Result<Plan, Reason>> {
-        let binds = match binds(spec, &pod.folder)? {
-            Ok(binds) => binds,
-            Err(reason) => return Ok(Err(reason)),
+    fn plan(&self, job: &Job, spec: &Spec, pod: &Pod) -> io::Result<Result<Plan, Obstacle>> {
+        let Some(container) = spec.containers.first() else { return Err(io::Error::other("there is no container")) };
+        let hostname = spec.hostname.clone().unwrap_or_else(|| pod_name(&job.key.name, &job.file, pod.number));
+        let facts = Facts::new(spec, &job.key, &job.file, hostname.clone(), pod.number);
+        let env = match self.contents(job, spec, container, pod, &facts)? {
+            Ok(env) => env,
+            Err(reason) => return Ok(Err(Obstacle::NotReady(reason))),
         };
-        let dir = match &spec.working_dir {
+        let binds = match binds(spec, container, &pod.folder)? {
+            Ok(binds) => binds,
+            Err(reason) => return Ok(Err(Obstacle::Refused(reason))),
+        };
+        let dir = match &container.working_dir {
             Some(dir) => self.settings.functions.join(dir),
             None => self.settings.functions.clone(),
         };
         let mounted = |path: &Path| binds.iter().any(|bind| path.starts_with(&bind.at));
         if !mounted(&dir) && !dir.is_dir() {
             let message = format!("its workingDir, {}, is no folder of this machine", dir.display());
-            return Ok(Err(Reason::new("WorkingDirMissing", message)));
+            return Ok(Err(Obstacle::Refused(Reason::new("WorkingDirMissing", message))));
         }
-        let env = environment(&self.settings.path, job, spec, pod);
-        let path = env.iter().rev().find(|(name, _)| name == "PATH").map_or("", |(_, value)| value);
-        let name = spec.argv.first().cloned().unwrap_or_default();
+        let mut words = container.argv.iter().map(|word| expand(word, |name| env.get(name)));
+        let name = words.next().unwrap_or_default();
+        let args = words.collect();
+        let path = env.get("PATH").unwrap_or(&self.settings.path);
         let program = find(&name, path, &dir, mounted);
-        let args = spec.argv.get(1..).unwrap_or_default().to_vec();
         let plan = Plan {
-            container: spec.container.clone(),
+            container: container.name.clone(),
             pod: pod.number,
             pod_since: pod.since,
             program,
             arg0: name,
             args,
-            env,
+            env: environment(&self.settings.path, hostname, env, &pod.folder),
             dir,
             guarded: false,
             grace_ms: u64::try_from(spec.grace.as_millis()).unwrap_or(u64::MAX),
             deadline: None,
         };
-        if binds.is_empty() { Ok(Ok(plan)) } else { Ok(self.guarded(plan, binds, pod)) }
+        if binds.is_empty() { Ok(Ok(plan)) } else { Ok(self.guarded(plan, binds, pod).map_err(Obstacle::Refused)) }
+    }
+
+    /// Brings what the container takes from elsewhere: the files of a new pod, and its variables.
+    fn contents(
+        &self,
+        job: &Job,
+        spec: &Spec,
+        container: &Container,
+        pod: &Pod,
+        facts: &Facts,
+    ) -> io::Result<Result<Env, Reason>> {
+        let objects = Objects {
+            folder: self.settings.objects.as_deref(),
+            applied: &self.folder,
+            namespace: job.key.namespace.as_deref(),
+        };
+        if pod.new
+            && let Err(reason) = contents::write(&pod.folder, &spec.volumes, &objects, facts)?
+        {
+            return Ok(Err(reason));
+        }
+        Env::of(container, &objects, facts)
     }
 
     /// The same with volumes.
@@ -194,24 +239,27 @@ fn first_deadline(
 }
 
 /// What a function sees: its manifest's variables, and the few without which little works.
-fn environment(path: &str, job: &Job, spec: &Spec, pod: &Pod) -> Vec<(String, String)> {
-    let place = |part: &str| pod.folder.join(part).to_string_lossy().into_owned();
-    let hostname = spec.hostname.clone().unwrap_or_else(|| pod_name(&job.key.name, &job.file, pod.number));
+fn environment(path: &str, hostname: String, env: Env, pod: &Path) -> Vec<(String, String)> {
+    let place = |part: &str| pod.join(part).to_string_lossy().into_owned();
     let own = [("PATH", path.to_owned()), ("HOME", place("home")), ("TMPDIR", place("tmp")), ("HOSTNAME", hostname)];
-    own.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(spec.env.iter().cloned()).collect()
+    own.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(env.into_vars()).collect()
 }
 
 /// The folders of the volumes, made where they are not there yet.
-fn binds(spec: &Spec, pod: &Path) -> io::Result<Result<Vec<Bind>, Reason>> {
-    let mut binds = Vec::with_capacity(spec.mounts.len());
-    for mount in &spec.mounts {
+fn binds(spec: &Spec, container: &Container, pod: &Path) -> io::Result<Result<Vec<Bind>, Reason>> {
+    let mut binds = Vec::with_capacity(container.mounts.len());
+    for mount in &container.mounts {
         let volume = pod.join(format!("volume-{}", mount.volume));
         let from = volume.join(&mount.sub_path);
         disk::private_dir(&volume)?;
+        // What is in a volume of files is all there is to be; in others a folder is made where there is none.
+        let scratch = matches!(spec.volumes.get(mount.volume), Some(Volume::Scratch));
+        let made = if scratch { disk::private_dir(&from) } else { Ok(()) };
         // An earlier attempt in this pod may have put a link or a file there.
-        let made = disk::private_dir(&from).and_then(|()| Ok((from.canonicalize()?, volume.canonicalize()?)));
-        if !made.is_ok_and(|(from, volume)| from.starts_with(volume)) {
-            let message = format!("the subPath `{}` is no folder in its volume", mount.sub_path);
+        let real = made.and_then(|()| Ok((from.canonicalize()?, volume.canonicalize()?)));
+        if !real.is_ok_and(|(from, volume)| from.starts_with(volume)) {
+            let what = if scratch { "no folder" } else { "nothing" };
+            let message = format!("the subPath `{}` is {what} in its volume", mount.sub_path);
             return Ok(Err(Reason::new("SubPath", message)));
         }
         binds.push(Bind { at: PathBuf::from(&mount.path), from, read_only: mount.read_only });

@@ -1,11 +1,16 @@
 //! The fields of a Job's manifest that mean something on this machine, as they are written.
 //!
-//! Fields that are not named here say where and how a cluster runs a pod (image, resources, probes, service accounts,
-//! scheduling, labels): a process of this machine has no use for them, and nothing a function can see depends on them.
-//! What would change what a function does, and cannot be had here, is named, so that [`super::spec`] can refuse it.
+//! Fields that are not named here say where and how a cluster runs a pod (image, probes, scheduling): a process of this
+//! machine has no use for them, and nothing a function can see depends on them. What would change what a function does,
+//! and cannot be had here, is named, so that [`super::spec`] can refuse it. How objects and fields are referred to is
+//! in [`super::references`].
+
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+use super::references::{DownwardVolume, EnvFrom, ObjectVolume, ProjectedVolume, SecretVolume, ValueFrom};
 
 /// A Job.
 #[derive(Debug, Deserialize)]
@@ -32,7 +37,15 @@ pub(super) struct JobSpec {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Template {
+    pub(super) metadata: Option<Metadata>,
     pub(super) spec: PodSpec,
+}
+
+/// What a pod can be told of itself.
+#[derive(Debug, Deserialize)]
+pub(super) struct Metadata {
+    pub(super) labels: Option<BTreeMap<String, String>>,
+    pub(super) annotations: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -45,7 +58,8 @@ pub(super) struct PodSpec {
     pub(super) termination_grace_period_seconds: Option<i64>,
     pub(super) hostname: Option<String>,
     pub(super) security_context: Option<SecurityContext>,
-    pub(super) init_containers: Option<Value>,
+    pub(super) service_account_name: Option<String>,
+    pub(super) init_containers: Option<Vec<Container>>,
     pub(super) ephemeral_containers: Option<Value>,
     pub(super) host_aliases: Option<Value>,
     pub(super) resource_claims: Option<Value>,
@@ -62,7 +76,9 @@ pub(super) struct Container {
     pub(super) env: Option<Vec<EnvVar>>,
     pub(super) volume_mounts: Option<Vec<VolumeMount>>,
     pub(super) security_context: Option<SecurityContext>,
-    pub(super) env_from: Option<Value>,
+    pub(super) env_from: Option<Vec<EnvFrom>>,
+    pub(super) resources: Option<Resources>,
+    pub(super) restart_policy: Option<String>,
     pub(super) volume_devices: Option<Value>,
     pub(super) lifecycle: Option<Value>,
 }
@@ -72,7 +88,14 @@ pub(super) struct Container {
 pub(super) struct EnvVar {
     pub(super) name: String,
     pub(super) value: Option<String>,
-    pub(super) value_from: Option<Value>,
+    pub(super) value_from: Option<ValueFrom>,
+}
+
+/// What a container may use, as quantities.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Resources {
+    pub(super) limits: Option<BTreeMap<String, Value>>,
+    pub(super) requests: Option<BTreeMap<String, Value>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -87,10 +110,16 @@ pub(super) struct VolumeMount {
 
 /// A volume: its name, and its source under the source's name.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Volume {
     pub(super) name: String,
+    pub(super) config_map: Option<ObjectVolume>,
+    pub(super) secret: Option<SecretVolume>,
+    pub(super) projected: Option<ProjectedVolume>,
+    #[serde(rename = "downwardAPI")]
+    pub(super) downward_api: Option<DownwardVolume>,
     #[serde(flatten)]
-    pub(super) sources: serde_json::Map<String, Value>,
+    pub(super) others: Map<String, Value>,
 }
 
 /// Of a pod or a container: what would change what the process may do or who it is. Fields that only take rights away

@@ -66,6 +66,11 @@ impl LocalCluster {
 
 async fn prepare(mut settings: Settings) -> io::Result<Shared> {
     settings.functions = settings.functions.canonicalize()?;
+    if let Some(objects) = &settings.objects {
+        settings.objects = Some(objects.canonicalize().map_err(|error| {
+            io::Error::new(error.kind(), format!("the folder of objects, {}: {error}", objects.display()))
+        })?);
+    }
     settings.max_live = settings.max_live.max(1);
     let folder = Folder::make(&settings.data)?;
     if let Some(path) = [folder.path(), &settings.functions].into_iter().find(|path| path.to_str().is_none()) {

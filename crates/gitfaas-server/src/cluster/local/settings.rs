@@ -19,6 +19,8 @@ pub struct Settings {
     pub data: PathBuf,
     /// The folder that functions start in, and that a relative `workingDir` is in. Its path must be UTF-8.
     pub functions: PathBuf,
+    /// The folder that `ConfigMap`s and Secrets are looked for in, see `objects`; `None` where the developer names none.
+    pub objects: Option<PathBuf>,
     /// How a supervisor is started.
     pub supervisor: SupervisorCommand,
     /// How many attempts run at once, at least 1; further ones wait in the order of their Jobs.
@@ -52,6 +54,7 @@ impl Settings {
         Self {
             data,
             functions,
+            objects: None,
             supervisor: SupervisorCommand { program: gitfaas, args: vec!["supervise".into()] },
             max_live: cores.saturating_mul(4).max(16),
             bubblewrap: find_program("bwrap", &path, Path::new("/")),

@@ -20,6 +20,8 @@ use super::{disk, log, processes};
 const LAST_WORDS: u64 = 4096;
 /// A supervisor that did not come to life is given up after so many.
 const FALSE_STARTS: u32 = 5;
+/// How often it is looked whether what was missing is there now.
+const NOT_READY: Duration = Duration::from_secs(2);
 
 /// What is to be done next.
 pub(super) enum Step {
@@ -124,6 +126,10 @@ impl Shared {
         match self.launch(job, spec, attempt, deadline)? {
             Launch::Started(live) => Ok(Step::Runs(attempt, live)),
             Launch::Refused(reason) => Ok(failed(reason, attempt - 1)),
+            Launch::NotReady(reason) => {
+                let until = later(self.settings.clock.now(), NOT_READY);
+                Ok(Step::Wait { until, attempts: attempt - 1, reason })
+            }
         }
     }
 
