@@ -11,6 +11,8 @@ mod params;
 mod publish;
 mod read;
 mod status;
+#[cfg_attr(not(test), expect(dead_code, reason = "the handlers that ask it follow"))]
+mod verb;
 mod view;
 pub mod wire;
 
