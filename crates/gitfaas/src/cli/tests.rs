@@ -1,5 +1,7 @@
 //! What can be typed, and what is refused.
 
+use std::time::Duration;
+
 use super::*;
 use clap::CommandFactory as _;
 

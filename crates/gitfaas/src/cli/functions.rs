@@ -1,0 +1,76 @@
+//! What commands about topics and functions take: `topics`, `lint`, `render`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum, ValueHint};
+use gitfaas_core::topic::TopicName;
+
+use super::requests::MessageArgs;
+use super::{Output, ServerAddress};
+
+/// What decides whether files are right: the same for a server, `lint` and `render`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PolicyArgs {
+    /// The config file in the directory
+    #[arg(long, value_name = "PATH", env = "GITFAAS_CONFIG_PATH", default_value = "config.json")]
+    pub(crate) config_path: String,
+    /// A kind that functions may not create; may be given several times, and several may be parted by commas or
+    /// blanks. It replaces the built-in list; an empty text bans nothing
+    #[arg(long, value_name = "KINDS", env = "GITFAAS_BANNED_KINDS")]
+    pub(crate) banned_kinds: Option<Vec<String>>,
+}
+
+/// `gitfaas topics`.
+#[derive(Debug, Args)]
+pub(crate) struct Topics {
+    /// The topic to show
+    pub(crate) topic: Option<TopicName>,
+    /// How the output looks
+    #[command(flatten)]
+    pub(crate) output: Output,
+    /// Where to ask
+    #[command(flatten)]
+    pub(crate) address: ServerAddress,
+}
+
+/// `gitfaas lint`.
+#[derive(Debug, Args)]
+pub(crate) struct Lint {
+    /// The directory of functions
+    #[arg(default_value = ".", value_hint = ValueHint::DirPath)]
+    pub(crate) dir: PathBuf,
+    /// What the files are checked against
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    /// How the output looks
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// How `render` writes objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ManifestFormat {
+    /// Documents parted by `---`
+    Yaml,
+    /// One object, or a `List` of several
+    Json,
+}
+
+/// `gitfaas render`.
+#[derive(Debug, Args)]
+pub(crate) struct Render {
+    /// The topic that the message would be published to
+    pub(crate) topic: TopicName,
+    /// The directory of functions
+    #[arg(long, default_value = ".", value_hint = ValueHint::DirPath)]
+    pub(crate) dir: PathBuf,
+    /// What would be published
+    #[command(flatten)]
+    pub(crate) message: MessageArgs,
+    /// What the files are checked against
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    /// How objects are written
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "yaml")]
+    pub(crate) format: ManifestFormat,
+}
