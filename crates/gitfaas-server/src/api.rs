@@ -3,6 +3,7 @@
 mod body;
 mod contract;
 mod error;
+mod events;
 mod logs;
 mod middleware;
 mod old;
@@ -95,6 +96,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(read::request))
         .routes(routes!(read::message))
         .routes(routes!(read::responses))
+        .routes(routes!(events::events))
         .routes(routes!(read::tree))
         .routes(routes!(read::run))
         .routes(routes!(logs::logs))

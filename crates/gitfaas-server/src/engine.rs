@@ -187,6 +187,11 @@ impl Engine {
         self.hub.subscribe(request)
     }
 
+    /// How many wait for changes of requests.
+    pub fn waiting(&self) -> usize {
+        self.hub.waiting()
+    }
+
     /// Ends when the server stops: long polls and streams end with it.
     pub fn stopping(&self) -> &CancellationToken {
         &self.stopping

@@ -82,7 +82,7 @@ pub struct RunningServer {
 }
 
 /// How long open connections have to finish once everything else has stopped.
-const CONNECTIONS: Duration = Duration::from_secs(1);
+const CONNECTIONS: Duration = Duration::from_secs(3);
 /// How long the last of what the cluster told may take to be settled.
 const SETTLING: Duration = Duration::from_secs(2);
 

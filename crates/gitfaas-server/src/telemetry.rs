@@ -28,6 +28,7 @@ pub struct Metrics {
     topics: Gauge,
     topics_stale: Gauge,
     http: Family<Labels, Counter>,
+    waiting: Gauge,
     ready: Gauge<u64, AtomicU64>,
 }
 
@@ -44,6 +45,7 @@ impl Default for Metrics {
             topics: Gauge::default(),
             topics_stale: Gauge::default(),
             http: Family::default(),
+            waiting: Gauge::default(),
             ready: Gauge::default(),
         }
     }
@@ -84,8 +86,9 @@ impl Metrics {
         self.http.get_or_create(&labels).inc();
     }
 
-    /// Everything as text, with the ledger's counts as they are now.
-    pub fn render(&self, ready: bool, runs: &[(Phase, u64)]) -> String {
+    /// Everything as text, with the ledger's counts, and the number of clients that wait, as they are now.
+    pub fn render(&self, ready: bool, waiting: usize, runs: &[(Phase, u64)]) -> String {
+        self.waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
         self.ready.set(u64::from(ready));
         for phase in Phase::ALL {
             let number = runs.iter().find(|(counted, _)| *counted == phase).map_or(0, |(_, number)| *number);
@@ -113,6 +116,7 @@ impl Metrics {
         registry.register("topics", "Topics served", self.topics.clone());
         registry.register("topics_stale", "Topics whose newest version failed", self.topics_stale.clone());
         registry.register("http_requests", "HTTP answers by route and status", self.http.clone());
+        registry.register("waiting", "Long polls and event streams that wait for a change", self.waiting.clone());
         registry.register("ready", "Whether the server can accept publishes", self.ready.clone());
         registry
     }
@@ -131,11 +135,12 @@ mod tests {
         let metrics = Metrics::default();
         metrics.published("accepted", Duration::from_millis(3));
         metrics.answered("/publish/{topic}", 202);
-        let text = metrics.render(true, &[(Phase::Running, 7)]);
+        let text = metrics.render(true, 3, &[(Phase::Running, 7)]);
         assert!(text.contains("gitfaas_publishes_total{outcome=\"accepted\"} 1"), "{text}");
         assert!(text.contains("gitfaas_runs{phase=\"running\"} 7"), "{text}");
         assert!(text.contains("gitfaas_runs{phase=\"queued\"} 0"), "{text}");
         assert!(text.contains("gitfaas_http_requests_total{route=\"/publish/{topic}\",status=\"202\"} 1"), "{text}");
+        assert!(text.contains("gitfaas_waiting 3"), "{text}");
         assert!(text.contains("gitfaas_ready 1"), "{text}");
     }
 }

@@ -24,6 +24,25 @@ impl ApiError {
         Self { status: StatusCode::METHOD_NOT_ALLOWED, code: METHOD_NOT_ALLOWED.to_owned(), error }
     }
 
+    /// What the caller is told.
+    pub(crate) fn view(self) -> ProblemView {
+        let failures = self.error.failures.into_iter().map(|failure| FailureView {
+            function: failure.function,
+            code: failure.code.as_str().to_owned(),
+            message: failure.message,
+            problem: failure.problem,
+        });
+        ProblemView {
+            kind: format!("urn:gitfaas:error:{}", self.code),
+            title: self.status.canonical_reason().unwrap_or_default().to_owned(),
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: self.error.detail,
+            error: true,
+            failures: failures.collect(),
+        }
+    }
+
     /// The code, for counting.
     pub(crate) const fn engine_code(&self) -> ErrorCode {
         self.error.code
@@ -70,28 +89,14 @@ impl IntoResponse for ApiError {
         if self.status.is_server_error() && !told {
             tracing::warn!(error.code = self.code, error.detail = self.error.detail, "answered with an error");
         }
-        let failures = self.error.failures.into_iter().map(|failure| FailureView {
-            function: failure.function,
-            code: failure.code.as_str().to_owned(),
-            message: failure.message,
-            problem: failure.problem,
-        });
-        let problem = ProblemView {
-            kind: format!("urn:gitfaas:error:{}", self.code),
-            title: self.status.canonical_reason().unwrap_or_default().to_owned(),
-            status: self.status.as_u16(),
-            code: self.code,
-            detail: self.error.detail,
-            error: true,
-            failures: failures.collect(),
-        };
-        let mut response = (self.status, Json(problem)).into_response();
+        let status = self.status;
+        let mut response = (status, Json(self.view())).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        if self.status == StatusCode::UNAUTHORIZED {
+        if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response

@@ -231,7 +231,7 @@ fn moment(asked: &Params, name: &str) -> Result<Option<RequestId>, EngineError> 
     Ok(time.map(RequestId::first_at))
 }
 
-fn request_id(id: &str) -> Result<RequestId, EngineError> {
+pub(super) fn request_id(id: &str) -> Result<RequestId, EngineError> {
     id.parse().map_err(|error| EngineError::new(ErrorCode::InvalidRequest, format!("{error}")))
 }
 

@@ -29,6 +29,11 @@ impl Hub {
         }
     }
 
+    /// How many wait, for any request.
+    pub fn waiting(&self) -> usize {
+        self.lock().values().map(watch::Sender::receiver_count).sum()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<RequestId, watch::Sender<()>>> {
         self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -82,7 +87,7 @@ mod tests {
         let request = RequestId::from_bytes([1; 16]);
         let (one, two) = (hub.subscribe(request), hub.subscribe(request));
         drop(one);
-        assert_eq!(hub.lock().len(), 1);
+        assert_eq!((hub.lock().len(), hub.waiting()), (1, 1));
         drop(two);
         assert!(hub.lock().is_empty());
     }

@@ -4,6 +4,7 @@
 
 mod answers;
 mod errors;
+mod events;
 mod examples;
 mod faults;
 mod hostile;

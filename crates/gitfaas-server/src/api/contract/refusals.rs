@@ -61,6 +61,7 @@ pub(super) const BY_OPERATION: &[(&str, &[ErrorCode])] = &[
     ("getRequest", &[InvalidRequest, NotFound, RecordDamaged, StoreUnavailable]),
     ("getMessage", &[InvalidRequest, NotFound, RecordDamaged, StoreUnavailable]),
     ("listResponses", &[InvalidRequest, NotFound, RecordDamaged, StoreUnavailable]),
+    ("followRequest", &[InvalidRequest, NotFound, RecordDamaged, StoreUnavailable]),
     ("getTree", &[InvalidRequest, NotFound, RecordDamaged, StoreUnavailable]),
     ("getRun", &[InvalidRequest, NotFound, RecordDamaged, StoreUnavailable]),
     ("getLogs", &[InvalidRequest, NotFound, RecordDamaged, ClusterUnavailable, StoreUnavailable]),
