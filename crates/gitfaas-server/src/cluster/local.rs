@@ -1,11 +1,11 @@
 //! The local cluster: Jobs as processes of this machine, as durable as a real cluster's.
 //!
-//! A Job is a record in the data folder, made exclusively and durably before anything starts (`folder`). Each
-//! attempt of it runs under a small process of its own, the [`supervisor`], which outlives the server and writes down
-//! how the attempt ended. What is to be done next follows from those files alone (`step`), so that a server that was
-//! killed at any instant goes on as if it had not been: no attempt is started twice, and none is lost.
+//! A Job is a record in the data folder, made exclusively and durably before anything starts (`folder`). Each start of
+//! a container runs under a small process of its own, the [`supervisor`], which outlives the server and writes down how
+//! it ended. What is to be done next follows from those files alone (`step`, `progress`), so that a server that was
+//! killed at any instant goes on as if it had not been: nothing is started twice, and nothing is lost.
 //!
-//! It runs one container of a Job; other kinds are recorded, not run. `ConfigMap`s and Secrets come from a folder that
+//! Other kinds are recorded, not run. `ConfigMap`s and Secrets come from a folder that
 //! the developer names, or from what was applied (`objects`). An image is only a name here: processes see this machine,
 //! in their own folders and environment. They are not confined: a function has the rights of who started the server.
 //!
@@ -18,8 +18,11 @@
 //! * SIGTERM reaches every process of a function, not the first one alone; what is left when the first one has ended is
 //!   told to end, and killed a second later.
 //! * Of each attempt the last 8 to 16 MiB of the log are kept (`log`).
-//! * An attempt whose supervisor was killed, or whose machine stopped, is lost. It counts as failed, and when it was the
-//!   last one the Job is interrupted: nobody knows that the function failed.
+//! * A container whose supervisor was killed, or whose machine stopped, is lost. It counts as failed, and when it was the
+//!   last attempt the Job is interrupted: nobody knows that the function failed.
+//! * What a pod wrote before the machine stopped is not built upon: it is replaced by a new pod.
+//! * `backoffLimit` counts pods that failed, and where containers are started again in their pods (`OnFailure`) each of
+//!   those starts. An attempt is a new pod or such a start.
 //! * A Job that has been released is a small note: its name stays taken for `ttlSecondsAfterFinished` (a day where that
 //!   is not given), and for a day at least the same try is known and not started again.
 
@@ -32,6 +35,7 @@ mod expand;
 mod facts;
 mod feed;
 mod folder;
+mod hand;
 mod jobs;
 mod keep;
 mod launch;
@@ -42,10 +46,12 @@ mod names;
 mod objects;
 mod open;
 mod processes;
+mod progress;
 mod references;
 mod sandbox;
 mod settings;
 mod spec;
+mod start;
 mod step;
 pub mod supervisor;
 mod verdict;

@@ -5,6 +5,7 @@ mod support;
 
 mod jobs;
 mod objects;
+mod pods;
 mod power;
 mod restarts;
 mod stopping;

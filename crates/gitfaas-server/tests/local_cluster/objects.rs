@@ -75,7 +75,8 @@ async fn while_it_runs_a_secret_is_where_nobody_else_can_read_it() {
     let go = bench.file("go");
     let script = format!("until [ -e {} ]; do sleep 0.02; done", go.display());
     let job = mounted(shell("runs", &script), json!({"secret": {"secretName": "db"}}));
-    let key = bench.apply(&job).await.expect("a job");
+    let env = json!([{"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}}]);
+    let key = bench.apply(&with(job, &format!("{CONTAINER}/env"), env)).await.expect("a job");
     bench.until(&key, |it| it.state == JobState::Running).await;
     let found = holding(bench.file("data"), "s3cret");
     assert!(!found.is_empty());

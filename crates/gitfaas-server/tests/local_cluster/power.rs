@@ -106,7 +106,7 @@ async fn supervisor(bench: &Bench) -> Pid {
     let work = bench.file("data/jobs/work");
     let pid = eventually("a supervisor", || {
         let job = work.read_dir().ok()?.next()?.ok()?.path();
-        let started = fs::read(job.join("attempt-1/started.json")).ok()?;
+        let started = fs::read(job.join("attempt-1.1.0.main/started.json")).ok()?;
         let started: Value = serde_json::from_slice(&started).ok()?;
         i32::try_from(started["supervisor"]["pid"].as_i64()?).ok()
     })
@@ -184,10 +184,10 @@ async fn an_attempt_of_an_earlier_boot_is_lost_and_nobody_is_killed_for_it() {
     bench.cluster.stop(false, Duration::ZERO).await;
     // As if the machine had stopped while it ran, and its number now were this program's.
     let work = bench.file("data/jobs/work").read_dir().expect("a folder").next().expect("a job").expect("a job").path();
-    fs::remove_file(work.join("attempt-1/exit.json")).expect("a removal");
+    fs::remove_file(work.join("attempt-1.1.0.main/exit.json")).expect("a removal");
     let supervisor = json!({"pid": std::process::id(), "ticks": 1, "boot": "an earlier one"});
     let started = json!({"supervisor": supervisor, "at": "2026-01-02T03:04:05Z"});
-    fs::write(work.join("attempt-1/started.json"), started.to_string()).expect("a write");
+    fs::write(work.join("attempt-1.1.0.main/started.json"), started.to_string()).expect("a write");
     for end in bench.file("data/jobs/live").read_dir().expect("a folder").map(|entry| entry.expect("an entry").path()) {
         if end.extension().is_some_and(|extension| extension == "end") {
             fs::remove_file(end).expect("a removal");
@@ -250,7 +250,7 @@ async fn what_a_server_was_writing_or_removing_when_it_died_is_cleared() {
     let bench = Bench::open().await;
     bench.cluster.stop(false, Duration::ZERO).await;
     let unfinished = bench.file("data/jobs/live/~x.00000000000000000000.json-7-1");
-    let abandoned = bench.file("data/jobs/work/x.00000000000000000000/attempt-1");
+    let abandoned = bench.file("data/jobs/work/x.00000000000000000000/attempt-1.1.0.main");
     fs::write(&unfinished, "{\"key\"").expect("a write");
     fs::create_dir_all(&abandoned).expect("a folder");
     let _bench = bench.reopen().await;

@@ -50,7 +50,7 @@ async fn a_deadline_holds_while_there_is_no_server() {
     eventually("the start", || began.exists().then_some(())).await;
     bench.cluster.stop(false, Duration::ZERO).await;
     let work = bench.file("data/jobs/work").read_dir().expect("a folder").next().expect("a job").expect("a job").path();
-    eventually("the end", || work.join("attempt-1/exit.json").exists().then_some(())).await;
+    eventually("the end", || work.join("attempt-1.1.0.main/exit.json").exists().then_some(())).await;
     let mut bench = bench.reopen().await;
     let end = bench.end_of(&key).await;
     assert!(matches!(&end.state, JobState::Failed { reason, .. } if reason.code == "DeadlineExceeded"), "{end:?}");

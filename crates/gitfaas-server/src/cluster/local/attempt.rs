@@ -1,7 +1,7 @@
-//! One attempt on disk: what is to be run, that it was started, how it ended, and whether its supervisor lives.
+//! One start of a container on disk: what is to be run, that it was started, how it ended, and whether its supervisor lives.
 //!
-//! An attempt's folder holds `lock`, which its supervisor holds for as long as it lives; `run.json`, written by the
-//! server; and `started.json` and `exit.json`, written by the supervisor. Who holds the lock decides alone: so at any
+//! Its folder holds `lock`, which its supervisor holds for as long as it lives; `run.json`, written by the
+//! server, and removed when it was read; and `started.json` and `exit.json`, written by the supervisor. Who holds the lock decides alone: so at any
 //! instant of a crash exactly one of the answers of [`look`] is true, and only [`Look::Fresh`] may be started.
 
 use std::fs::{File, OpenOptions};
@@ -23,16 +23,10 @@ const EXIT: &str = "exit.json";
 /// What a supervisor says when it cannot do its work.
 pub(super) const COMPLAINT: &str = "supervisor.err";
 
-/// What a supervisor is to run. It may hold the run's token.
+/// What a supervisor is to run. It may hold the run's token, and what Secrets hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Plan {
-    /// The container's name.
-    pub(super) container: String,
-    /// Which pod of the Job, from 1.
-    pub(super) pod: u32,
-    /// When that pod was made.
-    pub(super) pod_since: Timestamp,
     /// What is started; `None` when it was not found.
     pub(super) program: Option<PathBuf>,
     /// What it is told its own name is.
@@ -152,6 +146,11 @@ pub(super) fn write_plan(dir: &Path, plan: &Plan) -> io::Result<()> {
 /// Reads what is to be run.
 pub(super) fn plan(dir: &Path) -> io::Result<Option<Plan>> {
     disk::read(&dir.join(PLAN))
+}
+
+/// Removes what is to be run: who starts it knows it by now.
+pub(super) fn remove_plan(dir: &Path) -> io::Result<()> {
+    disk::remove(&dir.join(PLAN))
 }
 
 /// Reads by whom it was started.

@@ -1,4 +1,4 @@
-//! The tasks that carry Jobs on: one for each attempt that runs, and one for each wait between two.
+//! The tasks that carry Jobs on: one for each Job of which something runs, and one for each wait.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -6,15 +6,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use gitfaas_core::run::{JobState, Reason};
 use jiff::Timestamp;
 use rustix::process::{Signal, pidfd_send_signal};
 use tokio::net::unix::pipe::Receiver;
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use super::hand::Hand;
 use super::jobs::{Job, Shared, Slot, Stop};
 use super::launch::Live;
-use super::step::Step;
+use super::step::{Standing, Step};
 
 /// A supervisor tells who it is as soon as it lives.
 const BEGINS: Duration = Duration::from_millis(20);
@@ -22,15 +25,16 @@ const BEGINS: Duration = Duration::from_millis(20);
 const TROUBLE: Duration = Duration::from_secs(5);
 /// How long a killed function and then its supervisor have to be gone.
 const KILL: Duration = Duration::from_millis(1500);
+/// A supervisor kills what does not end within its own grace. This is for one that does not.
+const PATIENCE: Duration = Duration::from_hours(24 * 366);
 
 impl Shared {
-    /// Carries a Job on with a slot that it has, for one attempt.
+    /// Carries a Job on with a slot that it has, for as long as something of it runs.
     pub(super) fn drive(self: &Arc<Self>, job: Arc<Job>, slot: Slot) {
         let shared = Arc::clone(self);
         self.tasks.spawn(async move {
-            let next = shared.attempt(&job).await;
-            drop(slot);
-            match next {
+            // What it had in hand is given back before the Job waits for its turn again.
+            match shared.carry(&job, Hand::new(slot)).await {
                 // The Job stands as its files say, and the next server goes on from there.
                 Next::Leave => {}
                 Next::Queue => shared.enqueue(job),
@@ -41,60 +45,119 @@ impl Shared {
 
     /// Waits without a slot, then for one.
     async fn wait(self: &Arc<Self>, job: Arc<Job>, until: Timestamp) {
-        let left = Duration::try_from(until - self.settings.clock.now()).unwrap_or_default();
         let mut stop = self.stop.subscribe();
         tokio::select! {
-            () = sleep(left) => self.enqueue(job),
+            () = sleep(self.time_left(until)) => self.enqueue(job),
             // Who sends it is as good as gone if it is.
             _ = stop.wait_for(|stop| *stop != Stop::No) => {}
         }
     }
 
-    async fn attempt(self: &Arc<Self>, job: &Arc<Job>) -> Next {
-        let mut may_start = true;
+    async fn carry(self: &Arc<Self>, job: &Arc<Job>, mut hand: Hand) -> Next {
+        let mut signs = Signs { freed: self.freed.subscribe(), stop: self.stop.subscribe() };
         loop {
             let (shared, asked) = (Arc::clone(self), Arc::clone(job));
-            let step = blocking(move || shared.step(&asked, may_start && !shared.stopping())).await;
-            match self.take(job, step).await {
-                // What comes after its end waits for its turn again.
-                None => may_start = false,
-                Some(next) => return next,
+            signs.freed.mark_unchanged();
+            let done = blocking(move || {
+                let step = shared.step(&asked, &mut hand, !shared.stopping());
+                Ok((step, hand))
+            });
+            // The work of a task that is gone is done by the next one.
+            let Ok((step, back)) = done.await else { return Next::Wait(self.after(TROUBLE)) };
+            hand = back;
+            hand.drop_spare();
+            let next = match step {
+                Ok(step) => self.take(job, &mut hand, step, &mut signs).await,
+                Err(error) => Err(error),
+            };
+            match next {
+                Ok(None) => {}
+                Ok(Some(next)) => return next,
+                Err(error) => {
+                    let next = self.trouble(job, &error);
+                    if hand.lives.is_empty() {
+                        return next;
+                    }
+                    sleep(TROUBLE).await;
+                }
             }
         }
     }
 
     /// Does what a step asks for: what is next for the Job, or `None` to look again.
-    async fn take(self: &Arc<Self>, job: &Arc<Job>, step: io::Result<Step>) -> Option<Next> {
-        match step {
-            Ok(Step::Ready) if self.stopping() => Some(Next::Leave),
-            Ok(Step::Ready) => Some(Next::Queue),
-            Ok(Step::Begins) if *self.stop.borrow() == Stop::Leave => Some(Next::Leave),
-            Ok(Step::Begins) => {
-                sleep(BEGINS).await;
-                None
-            }
-            Ok(Step::Runs(attempt, live)) => {
-                self.stand(job, JobState::Running, attempt);
-                match self.watch_over(live).await {
-                    Ok(true) => None,
-                    Ok(false) => Some(Next::Leave),
-                    Err(error) => Some(self.trouble(job, &error)),
-                }
-            }
-            Ok(Step::Wait { until, attempts, reason }) => {
-                self.stand(job, JobState::Pending { reason: Some(reason) }, attempts);
-                Some(Next::Wait(until))
-            }
-            Ok(Step::Over { state, attempts }) => Some(self.over(job, state, attempts).await),
-            Err(error) => Some(self.trouble(job, &error)),
+    async fn take(
+        self: &Arc<Self>,
+        job: &Arc<Job>,
+        hand: &mut Hand,
+        step: Step,
+        signs: &mut Signs,
+    ) -> io::Result<Option<Next>> {
+        let asked = *self.stop.borrow();
+        match (step, asked) {
+            (Step::Over { state, attempts }, _) => self.over(job, state, attempts).await.map(Some),
+            (Step::Goes(_) | Step::Ends, Stop::Leave) => Ok(Some(Next::Leave)),
+            (Step::Goes(standing), Stop::End(_)) if hand.lives.is_empty() && !standing.begins => Ok(Some(Next::Leave)),
+            (Step::Goes(standing), Stop::No) => self.go_on(job, hand, standing, signs).await,
+            (Step::Goes(_) | Step::Ends, Stop::End(grace)) => self.end(hand, grace, signs).await,
+            (Step::Ends, Stop::No) => self.end(hand, PATIENCE, signs).await,
         }
     }
 
-    async fn over(self: &Arc<Self>, job: &Arc<Job>, state: JobState, attempts: u32) -> Next {
-        let (shared, ended, written) = (Arc::clone(self), Arc::clone(job), state.clone());
-        if let Err(error) = blocking(move || shared.finish(&ended, &written, attempts)).await {
-            return self.trouble(job, &error);
+    /// Tells how the Job stands, and waits until there is something to do for it.
+    async fn go_on(
+        &self,
+        job: &Job,
+        hand: &mut Hand,
+        standing: Standing,
+        signs: &mut Signs,
+    ) -> io::Result<Option<Next>> {
+        let Standing { attempts, begins, wants_slot, until, reason, .. } = standing;
+        let lives = begins || !hand.lives.is_empty();
+        match reason {
+            // A pod that lacks something is told, whatever else of the Job runs.
+            Some(reason) if !lives || reason.code != "BackOff" => {
+                self.stand(job, JobState::Pending { reason: Some(reason) }, attempts);
+            }
+            _ if lives => self.stand(job, JobState::Running, attempts),
+            _ => {}
         }
+        if !lives {
+            return match until {
+                _ if wants_slot => Ok(Some(Next::Queue)),
+                Some(until) => Ok(Some(Next::Wait(until))),
+                None => Err(io::Error::other("there is nothing to be done for a Job that is not over")),
+            };
+        }
+        let until = until.map_or(Duration::MAX, |until| self.time_left(until));
+        tokio::select! {
+            ended = hand.one_ended() => ended?,
+            () = sleep(if begins { BEGINS.min(until) } else { until }) => {}
+            _ = signs.freed.changed(), if wants_slot => {}
+            _ = signs.stop.wait_for(|stop| *stop != Stop::No) => {}
+        }
+        Ok(None)
+    }
+
+    /// Ends what lives, and waits until it has ended.
+    async fn end(&self, hand: &mut Hand, grace: Duration, signs: &mut Signs) -> io::Result<Option<Next>> {
+        if hand.lives.is_empty() {
+            // It has not yet written down who it is.
+            sleep(BEGINS).await;
+            return Ok(None);
+        }
+        let now = *self.stop.borrow();
+        let ends = hand.lives.values_mut().map(|live| end(live, grace));
+        tokio::select! {
+            ended = join_all(ends) => ended.into_iter().collect::<io::Result<()>>()?,
+            // It is ended otherwise, or by the next server.
+            _ = signs.stop.wait_for(|stop| *stop != now) => {}
+        }
+        Ok(None)
+    }
+
+    async fn over(self: &Arc<Self>, job: &Arc<Job>, state: JobState, attempts: u32) -> io::Result<Next> {
+        let (shared, ended, written) = (Arc::clone(self), Arc::clone(job), state.clone());
+        blocking(move || shared.finish(&ended, &written, attempts)).await?;
         self.stand(job, state, attempts);
         if job.release.load(Ordering::SeqCst) {
             let (shared, ended) = (Arc::clone(self), Arc::clone(job));
@@ -102,35 +165,22 @@ impl Shared {
                 tracing::warn!(job.name = %job.key.name, %error, "cannot release a job that has ended; it is asked for again");
             }
         }
-        Next::Leave
+        Ok(Next::Leave)
     }
 
     fn trouble(&self, job: &Job, error: &io::Error) -> Next {
         tracing::warn!(job.name = %job.key.name, %error, "cannot carry on a job; trying again");
         let reason = Some(Reason::new("Trouble", error.to_string()));
         self.stand(job, JobState::Pending { reason }, job.standing().attempts);
-        Next::Wait(self.settings.clock.now().checked_add(TROUBLE).unwrap_or(Timestamp::MAX))
+        Next::Wait(self.after(TROUBLE))
     }
 
-    /// Waits for the end of a supervisor, and brings it about when the cluster stops: `false` when it is left running.
-    async fn watch_over(&self, live: Live) -> io::Result<bool> {
-        // A process handle is no pipe, but all that is done with this one is to wait until it is readable, which the
-        // runtime does for any descriptor. (Its type for any descriptor cannot be made without unsafe code.)
-        let ended = Receiver::from_owned_fd_unchecked(live.handle.try_clone()?)?;
-        let mut stop = self.stop.subscribe();
-        let stop = tokio::select! {
-            ended = ended.readable() => {
-                ended?;
-                Stop::No
-            }
-            stop = stop.wait_for(|stop| *stop != Stop::No) => stop.map_or(Stop::Leave, |stop| *stop),
-        };
-        match stop {
-            Stop::No => {}
-            Stop::Leave => return Ok(false),
-            Stop::End(grace) => end(&live.handle, &ended, grace).await?,
-        }
-        blocking(move || live.collect()).await.map(|()| true)
+    fn after(&self, wait: Duration) -> Timestamp {
+        self.settings.clock.now().checked_add(wait).unwrap_or(Timestamp::MAX)
+    }
+
+    fn time_left(&self, until: Timestamp) -> Duration {
+        Duration::try_from(until - self.settings.clock.now()).unwrap_or_default()
     }
 }
 
@@ -141,8 +191,20 @@ enum Next {
     Wait(Timestamp),
 }
 
+/// What wakes a Job's task, beside its processes.
+struct Signs {
+    freed: watch::Receiver<()>,
+    stop: watch::Receiver<Stop>,
+}
+
 /// Ends a function and its supervisor: asks, insists, kills.
-async fn end(handle: &OwnedFd, ended: &Receiver, grace: Duration) -> io::Result<()> {
+async fn end(live: &mut Live, grace: Duration) -> io::Result<()> {
+    let handle = live.handle.try_clone()?;
+    let ended = live.ended()?;
+    end_process(&handle, ended, grace).await
+}
+
+async fn end_process(handle: &OwnedFd, ended: &Receiver, grace: Duration) -> io::Result<()> {
     for (signal, patience) in [(Signal::TERM, grace), (Signal::USR1, KILL), (Signal::KILL, KILL)] {
         match pidfd_send_signal(handle, signal) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => {}

@@ -20,6 +20,9 @@ impl Env {
     /// The inner error is why the container cannot be started yet.
     pub(super) fn of(container: &Container, objects: &Objects<'_>, facts: &Facts) -> io::Result<Result<Self, Reason>> {
         let mut env = Self::default();
+        if let Some(index) = facts.index() {
+            env.set("JOB_COMPLETION_INDEX".to_owned(), index.to_owned());
+        }
         for names in &container.env_from {
             if let Err(reason) = env.add_all(names, objects)? {
                 return Ok(Err(reason));
@@ -112,6 +115,7 @@ mod tests {
     use super::super::folder::Folder;
     use super::super::names::FileName;
     use super::super::spec::Spec;
+    use super::super::start::Start;
     use super::*;
 
     /// What comes of a container with these fields and of the objects in `folder`.
@@ -128,7 +132,8 @@ mod tests {
         let objects = Objects { folder: Some(folder), applied: &applied, namespace: None };
         let key =
             ObjectKey { api_version: "batch/v1".into(), kind: "Job".into(), namespace: None, name: "resize".into() };
-        let facts = Facts::new(&spec, &key, &FileName::of(&key), "resize-x".to_owned(), 1);
+        let start = Start { attempt: 2, pod: 1, index: 0, container: "main".to_owned() };
+        let facts = Facts::new(&spec, &key, &FileName::of(&key), &start);
         Env::of(&spec.containers[0], &objects, &facts).expect("a look").map(Env::into_vars)
     }
 
@@ -185,7 +190,6 @@ mod tests {
         ]});
         let vars = resolved(folder(&[]).path(), &fields).expect("variables");
         let wanted = [
-            ("NAME", "resize-x"),
             ("NAMESPACE", "default"),
             ("TEAM", "blue"),
             ("JOB", "resize"),
@@ -194,7 +198,8 @@ mod tests {
             ("CPU", "2"),
             ("MILLI", "1500"),
         ];
-        assert_eq!(pairs(&vars)[..8], wanted);
+        assert!(vars[0].1.starts_with("resize-"), "{vars:?}");
+        assert_eq!(pairs(&vars)[1..8], wanted);
         // Without a limit it is the machine's.
         assert!(vars[8].1.parse::<u64>().is_ok_and(|mebibytes| mebibytes > 16), "{vars:?}");
     }

@@ -3,20 +3,27 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use gitfaas_core::run::ObjectKey;
 use sha2::{Digest as _, Sha256};
 
-use super::names::FileName;
+use super::names::{FileName, pod_name};
 use super::spec::{Field, Quantity, Resource, Spec};
+use super::start::Start;
 
 /// Where everything is that runs here.
 const ADDRESS: &str = "127.0.0.1";
+/// Where a pod finds which completion it is for.
+const INDEX: &str = "batch.kubernetes.io/job-completion-index";
 /// The namespace of a Job that names none.
 const NAMESPACE: &str = "default";
 
 /// What a pod is told of itself.
 #[derive(Debug, Clone)]
 pub(super) struct Facts {
-    pub(super) name: String,
+    name: String,
+    /// The Job's name, and which completion it is for.
+    base: String,
+    index: Option<String>,
     namespace: String,
     uid: String,
     labels: BTreeMap<String, String>,
@@ -25,29 +32,41 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Those of the pod `name`, a Job's `number`th.
-    pub(super) fn new(
-        spec: &Spec,
-        job: &gitfaas_core::run::ObjectKey,
-        file: &FileName,
-        name: String,
-        number: u32,
-    ) -> Self {
-        let mut labels = spec.labels.clone();
+    /// Those of the pod of this start.
+    pub(super) fn new(spec: &Spec, job: &ObjectKey, file: &FileName, start: &Start) -> Self {
+        let index = spec.indexed.then(|| start.index.to_string());
+        let (mut labels, mut annotations) = (spec.labels.clone(), spec.annotations.clone());
         for label in ["job-name", "batch.kubernetes.io/job-name"] {
             labels.insert(label.to_owned(), job.name.clone());
         }
-        let hash = Sha256::digest(format!("{file}/{number}/uid"));
+        if let Some(index) = &index {
+            labels.insert(INDEX.to_owned(), index.clone());
+            annotations.insert(INDEX.to_owned(), index.clone());
+        }
+        let base = index.as_ref().map_or_else(|| job.name.clone(), |index| format!("{}-{index}", job.name));
+        let hash = Sha256::digest(format!("{file}/{}/uid", start.pod));
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&hash[..16]);
         Self {
-            name,
+            name: pod_name(&base, file, start.pod),
+            base,
+            index,
             namespace: job.namespace.clone().unwrap_or_else(|| NAMESPACE.to_owned()),
             uid: uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string(),
             labels,
-            annotations: spec.annotations.clone(),
+            annotations,
             service_account: spec.service_account.clone(),
         }
+    }
+
+    /// What the pod calls itself: its name, or the same for every pod of a completion.
+    pub(super) fn hostname(&self) -> String {
+        if self.index.is_some() { self.base.clone() } else { self.name.clone() }
+    }
+
+    /// Which completion of its Job it is for, where they are told apart.
+    pub(super) fn index(&self) -> Option<&str> {
+        self.index.as_deref()
     }
 
     /// A field as text.

@@ -6,8 +6,9 @@
 //! jobs/live/X.end         how it ended
 //! jobs/released/X.json    that it was: so that the same try is not started again
 //! jobs/objects/X.json     any other object, as it was last applied
-//! jobs/work/X/attempt-N   an attempt, see `attempt`
-//! jobs/work/X/pod-N       a pod's scratch folder and volumes
+//! jobs/live/X.ending      that it is to end so, once what lives of it has been ended
+//! jobs/work/X/attempt-…   a start of a container, see `start` and `attempt`
+//! jobs/work/X/pod-N       a pod: its volumes, and in `cK` the folders of its container K
 //! ```
 //! Folders are for their owner only: manifests may hold run tokens.
 
@@ -23,6 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use super::disk;
 use super::names::FileName;
+use super::spec::Spec;
+use super::start::Start;
 use crate::cluster::Owner;
 
 /// A Job as it was applied.
@@ -50,6 +53,12 @@ pub(super) struct End {
     pub(super) state: JobState,
     pub(super) attempts: u32,
     pub(super) at: Timestamp,
+}
+
+/// How a Job is to end, once what lives of it has been ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Ending {
+    pub(super) state: JobState,
 }
 
 /// What stays of a Job after its release: no manifest, no logs.
@@ -138,6 +147,10 @@ impl Folder {
         self.root.join("live").join(format!("{job}.end"))
     }
 
+    pub(super) fn ending(&self, job: &FileName) -> PathBuf {
+        self.root.join("live").join(format!("{job}.ending"))
+    }
+
     pub(super) fn released(&self, job: &FileName) -> PathBuf {
         self.root.join("released").join(format!("{job}.json"))
     }
@@ -150,22 +163,32 @@ impl Folder {
         self.root.join("work").join(job.as_str())
     }
 
-    pub(super) fn attempt(&self, job: &FileName, attempt: u32) -> PathBuf {
-        self.work(job).join(format!("attempt-{attempt}"))
+    pub(super) fn start(&self, job: &FileName, start: &Start) -> PathBuf {
+        self.work(job).join(start.to_string())
     }
 
     pub(super) fn pod(&self, job: &FileName, pod: u32) -> PathBuf {
         self.work(job).join(format!("pod-{pod}"))
     }
 
-    /// The attempts of a Job that have a folder, in order.
-    pub(super) fn attempts(&self, job: &FileName) -> io::Result<Vec<u32>> {
-        numbered(&self.work(job), "attempt-")
+    /// What is a container's own: by its number, as a path that names a socket may have 107 bytes.
+    pub(super) fn container(&self, job: &FileName, spec: &Spec, start: &Start) -> PathBuf {
+        let mut all = spec.init.iter().chain(&spec.containers);
+        let number = all.position(|container| container.name == start.container).unwrap_or(usize::MAX);
+        self.pod(job, start.pod).join(format!("c{number}"))
     }
 
-    /// The pods of a Job that have a folder, in order.
+    /// The starts of a Job that have a folder, in the order of their attempts.
+    pub(super) fn starts(&self, job: &FileName) -> io::Result<Vec<Start>> {
+        let mut starts: Vec<Start> = names(&self.work(job))?.iter().filter_map(|name| Start::read(name)).collect();
+        starts.sort_unstable();
+        Ok(starts)
+    }
+
+    /// The pods of a Job that have a folder.
     pub(super) fn pods(&self, job: &FileName) -> io::Result<Vec<u32>> {
-        numbered(&self.work(job), "pod-")
+        let names = names(&self.work(job))?;
+        Ok(names.iter().filter_map(|name| name.strip_prefix("pod-")?.parse().ok()).collect())
     }
 
     /// Removes what was being written when a server died. Nothing may be writing.
@@ -189,7 +212,12 @@ impl Folder {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             match name.strip_suffix(".json").map(FileName::read) {
                 Some(Some(job)) => jobs.push(job),
-                _ if name.strip_suffix(".end").and_then(FileName::read).is_some() => {
+                _ if name
+                    .strip_suffix(".end")
+                    .or_else(|| name.strip_suffix(".ending"))
+                    .and_then(FileName::read)
+                    .is_some() =>
+                {
                     if !path.with_extension("json").exists() {
                         disk::remove(&path)?;
                     }
@@ -233,17 +261,15 @@ fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect()
 }
 
-fn numbered(folder: &Path, prefix: &str) -> io::Result<Vec<u32>> {
+/// The names in a folder that are text; none when it is not there.
+fn names(folder: &Path) -> io::Result<Vec<String>> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
     };
-    let mut numbers: Vec<u32> = Vec::new();
+    let mut names = Vec::new();
     for entry in entries {
-        let name = entry?.file_name();
-        let number = name.to_str().and_then(|name| name.strip_prefix(prefix)).map(str::parse::<u32>);
-        numbers.extend(number.and_then(Result::ok));
+        names.extend(entry?.file_name().into_string().ok());
     }
-    numbers.sort_unstable();
-    Ok(numbers)
+    Ok(names)
 }

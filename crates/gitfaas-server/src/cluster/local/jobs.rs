@@ -3,8 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicU32};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use gitfaas_core::run::machine::Observation;
@@ -17,6 +17,7 @@ use super::folder::Folder;
 use super::names::FileName;
 use super::sandbox::Sandbox;
 use super::settings::Settings;
+use super::step::Memory;
 use crate::cluster::{ClusterEvent, Owner};
 
 /// Enough that two Jobs that are applied at once rarely wait for each other.
@@ -29,8 +30,7 @@ pub(super) struct Job {
     pub(super) key: ObjectKey,
     pub(super) owner: Owner,
     standing: Mutex<Standing>,
-    /// How often in a row its supervisor did not come to life.
-    pub(super) false_starts: AtomicU32,
+    memory: Mutex<Memory>,
     /// Whether it is to be released as soon as it is over.
     pub(super) release: AtomicBool,
 }
@@ -45,11 +45,16 @@ pub(super) struct Standing {
 impl Job {
     pub(super) fn new(file: FileName, key: ObjectKey, owner: Owner, standing: Standing) -> Self {
         let standing = Mutex::new(standing);
-        Self { file, key, owner, standing, false_starts: AtomicU32::new(0), release: AtomicBool::new(false) }
+        Self { file, key, owner, standing, memory: Mutex::default(), release: AtomicBool::new(false) }
     }
 
     pub(super) fn standing(&self) -> Standing {
         lock(&self.standing).clone()
+    }
+
+    /// What its task knows of its starts.
+    pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
+        lock(&self.memory)
     }
 
     fn event(&self, standing: &Standing) -> ClusterEvent {
@@ -78,6 +83,10 @@ pub(super) struct Shared {
     pub(super) feeds: Feeds,
     pub(super) stop: watch::Sender<Stop>,
     pub(super) tasks: TaskTracker,
+    /// Changes whenever a slot is given back.
+    pub(super) freed: watch::Sender<()>,
+    /// Itself, for what outlives a call.
+    own: Weak<Shared>,
     jobs: Mutex<HashMap<FileName, Arc<Job>>>,
     queue: Mutex<Queue>,
     /// One of these is held while the files of a name are made or removed.
@@ -93,8 +102,10 @@ struct Queue {
 }
 
 impl Shared {
-    pub(super) fn new(settings: Settings, folder: Folder, lock: File) -> Self {
-        Self {
+    pub(super) fn new(settings: Settings, folder: Folder, lock: File) -> Arc<Self> {
+        Arc::new_cyclic(|own| Self {
+            own: Weak::clone(own),
+            freed: watch::Sender::new(()),
             sandbox: Sandbox::new(settings.bubblewrap.clone()),
             settings,
             folder,
@@ -106,7 +117,7 @@ impl Shared {
             stripes: std::array::from_fn(|_| Mutex::new(())),
             hasher: RandomState::new(),
             lock: Mutex::new(Some(lock)),
-        }
+        })
     }
 
     /// Adds a Job, and tells it.
@@ -156,9 +167,19 @@ impl Shared {
     }
 
     /// Takes a slot for what runs already, whether or not one is free.
-    pub(super) fn take_slot(self: &Arc<Self>) -> Slot {
+    pub(super) fn take_slot(&self) -> Slot {
         lock(&self.queue).live += 1;
-        Slot(Arc::clone(self))
+        Slot(Weak::clone(&self.own))
+    }
+
+    /// Takes a slot that is free and that no other Job waits for.
+    pub(super) fn free_slot(&self) -> Option<Slot> {
+        let mut queue = lock(&self.queue);
+        let free = queue.live < self.settings.max_live && queue.waiting.is_empty();
+        free.then(|| {
+            queue.live += 1;
+            Slot(Weak::clone(&self.own))
+        })
     }
 
     /// Lets a Job wait for a slot, behind all that wait already.
@@ -167,7 +188,7 @@ impl Shared {
             let mut queue = lock(&self.queue);
             if queue.live >= self.settings.max_live {
                 let most = self.settings.max_live;
-                let message = format!("{most} attempts run at once on this machine; it is started when it is its turn");
+                let message = format!("{most} pods run at once on this machine; it is started when it is its turn");
                 let reason = Some(Reason::new("WaitingForSlot", message));
                 // Told while the queue is held, so that it cannot be told after the start.
                 self.stand(&job, JobState::Pending { reason }, job.standing().attempts);
@@ -189,18 +210,20 @@ impl Shared {
                 queue.live += 1;
                 job
             };
-            self.drive(job, Slot(Arc::clone(self)));
+            self.drive(job, Slot(Weak::clone(&self.own)));
         }
     }
 }
 
-/// The right to run an attempt; given back when dropped.
-pub(super) struct Slot(Arc<Shared>);
+/// The right to run a pod; given back when dropped.
+pub(super) struct Slot(Weak<Shared>);
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        lock(&self.0.queue).live -= 1;
-        self.0.pump();
+        let Some(shared) = self.0.upgrade() else { return };
+        lock(&shared.queue).live -= 1;
+        shared.pump();
+        shared.freed.send_replace(());
     }
 }
 

@@ -1,5 +1,6 @@
 //! Making objects exist, exactly once, and letting them go. Everything here blocks.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -39,6 +40,7 @@ impl Shared {
         };
         // What an earlier Job of this name may have left must not be taken for this one's.
         disk::remove(&self.folder.end(&file)).map_err(passing)?;
+        disk::remove(&self.folder.ending(&file)).map_err(passing)?;
         disk::remove_tree(&self.folder.work(&file)).map_err(passing)?;
         if !disk::create(&self.folder.record(&file), &record).map_err(passing)? {
             return Err(passing(io::Error::other("another server uses this data folder")));
@@ -131,6 +133,7 @@ impl Shared {
         disk::remove(&self.folder.record(file))?;
         disk::sync_dir_of(&self.folder.record(file))?;
         disk::remove(&self.folder.end(file))?;
+        disk::remove(&self.folder.ending(file))?;
         self.forget(file);
         disk::remove_tree(&self.folder.work(file))
     }
@@ -148,10 +151,10 @@ impl Shared {
         Ok(())
     }
 
-    /// Removes the folders of a Job's pods but this one. What resists (a function may have become another user) must
+    /// Removes the folders of a Job's pods but these. What resists (a function may have become another user) must
     /// not keep the Job from going on.
-    pub(super) fn remove_pods(&self, job: &Job, but: Option<u32>) -> io::Result<()> {
-        for pod in self.folder.pods(&job.file)?.into_iter().filter(|pod| Some(*pod) != but) {
+    pub(super) fn remove_pods(&self, job: &Job, but: &BTreeSet<u32>) -> io::Result<()> {
+        for pod in self.folder.pods(&job.file)?.into_iter().filter(|pod| !but.contains(pod)) {
             let folder = self.folder.pod(&job.file, pod);
             if let Err(error) = disk::remove_tree(&folder) {
                 tracing::warn!(file.path = %folder.display(), %error, "cannot remove the folder of a pod that has ended");

@@ -1,30 +1,31 @@
-//! Starting one attempt: its folders, what it is to run, and its supervisor.
+//! Starting one container: its folders, what it is to run, and its supervisor.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use gitfaas_core::run::Reason;
 use jiff::Timestamp;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tokio::net::unix::pipe::Receiver;
 
-use super::attempt::{self, Asked, Deadline, Look, Plan};
+use super::attempt::{self, Deadline, Look, Plan};
 use super::contents;
 use super::disk;
 use super::env::Env;
 use super::expand::expand;
 use super::facts::Facts;
 use super::jobs::{Job, Shared};
-use super::names::pod_name;
 use super::objects::Objects;
+use super::progress::later;
 use super::sandbox::{self, Bind};
 use super::settings::is_program;
 use super::spec::{Container, Spec, Volume};
+use super::start::Start;
 
-/// What came of starting an attempt.
+/// What came of a start.
 pub(super) enum Launch {
     Started(Live),
     /// This machine cannot run it, and why.
@@ -37,13 +38,25 @@ pub(super) enum Launch {
 pub(super) struct Live {
     /// Becomes readable when it ends.
     pub(super) handle: OwnedFd,
+    ended: Option<Receiver>,
     /// It, if it is a child of this process and so has to be collected.
     child: Option<Child>,
 }
 
 impl Live {
     pub(super) fn adopted(handle: OwnedFd) -> Self {
-        Self { handle, child: None }
+        Self { handle, ended: None, child: None }
+    }
+
+    /// Becomes readable when it ends, for the runtime that this is called in.
+    pub(super) fn ended(&mut self) -> io::Result<&Receiver> {
+        let ended = match self.ended.take() {
+            Some(ended) => ended,
+            // A process handle is no pipe, but all that is done with this one is to wait until it is readable, which the
+            // runtime does for any descriptor. (Its type for any descriptor cannot be made without unsafe code.)
+            None => Receiver::from_owned_fd_unchecked(self.handle.try_clone()?)?,
+        };
+        Ok(self.ended.insert(ended))
     }
 
     /// Collects one that has ended.
@@ -52,46 +65,65 @@ impl Live {
     }
 }
 
-/// The pod that an attempt runs in.
-struct Pod {
-    number: u32,
-    since: Timestamp,
-    folder: PathBuf,
-    /// Whether nothing has been started in it yet.
+/// What a start is made from.
+pub(super) struct Order<'a> {
+    pub(super) spec: &'a Spec,
+    /// `None` while nothing of the Job has been started.
+    pub(super) job_deadline: Option<Timestamp>,
+    /// When each start was made.
+    pub(super) began: &'a HashMap<Start, Timestamp>,
+    pub(super) may_start: bool,
+}
+
+impl Order<'_> {
+    /// Whichever comes first: the Job's deadline, the pod's, or none.
+    fn deadline(&self, pod: u32, now: Timestamp) -> Option<Deadline> {
+        // The first start is where the Job's own begins, and a pod's first one where the pod's does.
+        let job = self.job_deadline.or_else(|| Some(later(now, self.spec.job_deadline?)));
+        let since = self.began.iter().filter(|(start, _)| start.pod == pod).map(|(_, at)| *at).min().unwrap_or(now);
+        let pod = self.spec.pod_deadline.map(|deadline| Deadline { at: later(since, deadline), of_job: false });
+        job.map(|at| Deadline { at, of_job: true }).into_iter().chain(pod).min_by_key(|deadline| deadline.at)
+    }
+}
+
+/// What a container is started in.
+struct Place<'a> {
+    container: &'a Container,
+    /// The pod's folder.
+    pod: PathBuf,
+    /// The container's own, in the pod's.
+    own: PathBuf,
+    hostname: String,
+    facts: Facts,
+    /// Whether nothing has been started in the pod yet.
     new: bool,
 }
 
-/// What an attempt cannot be started for.
+/// What a container cannot be started for.
 enum Obstacle {
     Refused(Reason),
     NotReady(Reason),
 }
 
 impl Shared {
-    /// Starts attempt `attempt`, which was never started. Blocks.
-    pub(super) fn launch(
-        &self,
-        job: &Job,
-        spec: &Spec,
-        attempt: u32,
-        deadline: Option<Timestamp>,
-    ) -> io::Result<Launch> {
-        let dir = self.folder.attempt(&job.file, attempt);
+    /// Starts a container, which was not started under this name; `new` says whether it is the first of its pod. Blocks.
+    pub(super) fn launch(&self, job: &Job, order: &Order<'_>, start: &Start, new: bool) -> io::Result<Launch> {
+        let dir = self.folder.start(&job.file, start);
         disk::private_dir(&dir)?;
         let Look::Fresh(lock) = attempt::look(&dir)? else {
             return Err(io::Error::other("the attempt was started by somebody else"));
         };
-        let pod = self.pod(job, spec, attempt)?;
-        let mut plan = match self.plan(job, spec, &pod)? {
+        let place = self.place(job, order.spec, start, new)?;
+        let mut plan = match self.plan(job, order.spec, &place)? {
             Ok(plan) => plan,
             Err(Obstacle::Refused(reason)) => return Ok(Launch::Refused(reason)),
             Err(Obstacle::NotReady(reason)) => return Ok(Launch::NotReady(reason)),
         };
-        plan.deadline = first_deadline(&self.settings, spec, deadline, pod.since);
+        plan.deadline = order.deadline(start.pod, self.settings.clock.now());
         attempt::write_plan(&dir, &plan)?;
         let mut complaints = disk::private_file(&dir.join(attempt::COMPLAINT))?;
-        // Counted until one comes to life.
-        job.false_starts.fetch_add(1, Ordering::Relaxed);
+        // Counted until it comes to life.
+        self.count_false_start(job, start);
         let supervisor = &self.settings.supervisor;
         let spawned = Command::new(&supervisor.program)
             .args(&supervisor.args)
@@ -112,41 +144,32 @@ impl Shared {
             }
         };
         let handle = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
-        Ok(Launch::Started(Live { handle, child: Some(child) }))
+        Ok(Launch::Started(Live { handle, ended: None, child: Some(child) }))
     }
 
-    /// The pod for an attempt: a new one, with nothing in it, unless a container is started again.
-    fn pod(&self, job: &Job, spec: &Spec, attempt: u32) -> io::Result<Pod> {
-        let now = self.settings.clock.now();
-        // The plan of an earlier attempt may not have survived a power loss; then neither has what it wrote, for sure.
-        let before = match attempt {
-            1 => None,
-            _ if !spec.restarts || self.over_deadline(job, attempt - 1)? => None,
-            _ => attempt::plan(&self.folder.attempt(&job.file, attempt - 1)).ok().flatten(),
-        };
-        let (number, since) = before.map_or((attempt, now), |before| (before.pod, before.pod_since));
-        self.remove_pods(job, Some(number))?;
-        let folder = self.folder.pod(&job.file, number);
+    /// Where a container is started: folders are made where they are not there yet.
+    fn place<'a>(&self, job: &Job, spec: &'a Spec, start: &Start, new: bool) -> io::Result<Place<'a>> {
+        let all = spec.init.iter().chain(&spec.containers);
+        let container = all
+            .into_iter()
+            .find(|container| container.name == start.container)
+            .ok_or_else(|| io::Error::other(format!("there is no container {}", start.container)))?;
+        let (pod, own) = (self.folder.pod(&job.file, start.pod), self.folder.container(&job.file, spec, start));
         for part in ["home", "tmp"] {
-            disk::private_dir(&folder.join(part))?;
+            disk::private_dir(&own.join(part))?;
         }
-        Ok(Pod { number, since, folder, new: number == attempt })
+        let facts = Facts::new(spec, &job.key, &job.file, start);
+        let hostname = spec.hostname.clone().unwrap_or_else(|| facts.hostname());
+        Ok(Place { container, pod, own, hostname, facts, new })
     }
 
-    fn over_deadline(&self, job: &Job, attempt: u32) -> io::Result<bool> {
-        let look = attempt::look(&self.folder.attempt(&job.file, attempt))?;
-        Ok(matches!(look, Look::Ended(exit) if exit.asked == Some(Asked::PodDeadline)))
-    }
-
-    fn plan(&self, job: &Job, spec: &Spec, pod: &Pod) -> io::Result<Result<Plan, Obstacle>> {
-        let Some(container) = spec.containers.first() else { return Err(io::Error::other("there is no container")) };
-        let hostname = spec.hostname.clone().unwrap_or_else(|| pod_name(&job.key.name, &job.file, pod.number));
-        let facts = Facts::new(spec, &job.key, &job.file, hostname.clone(), pod.number);
-        let env = match self.contents(job, spec, container, pod, &facts)? {
+    fn plan(&self, job: &Job, spec: &Spec, place: &Place<'_>) -> io::Result<Result<Plan, Obstacle>> {
+        let container = place.container;
+        let env = match self.contents(job, spec, place)? {
             Ok(env) => env,
             Err(reason) => return Ok(Err(Obstacle::NotReady(reason))),
         };
-        let binds = match binds(spec, container, &pod.folder)? {
+        let binds = match binds(spec, place)? {
             Ok(binds) => binds,
             Err(reason) => return Ok(Err(Obstacle::Refused(reason))),
         };
@@ -165,51 +188,41 @@ impl Shared {
         let path = env.get("PATH").unwrap_or(&self.settings.path);
         let program = find(&name, path, &dir, mounted);
         let plan = Plan {
-            container: container.name.clone(),
-            pod: pod.number,
-            pod_since: pod.since,
             program,
             arg0: name,
             args,
-            env: environment(&self.settings.path, hostname, env, &pod.folder),
+            env: environment(&self.settings.path, place, env),
             dir,
             guarded: false,
             grace_ms: u64::try_from(spec.grace.as_millis()).unwrap_or(u64::MAX),
             deadline: None,
         };
-        if binds.is_empty() { Ok(Ok(plan)) } else { Ok(self.guarded(plan, binds, pod).map_err(Obstacle::Refused)) }
+        if binds.is_empty() { Ok(Ok(plan)) } else { Ok(self.guarded(plan, binds, place).map_err(Obstacle::Refused)) }
     }
 
     /// Brings what the container takes from elsewhere: the files of a new pod, and its variables.
-    fn contents(
-        &self,
-        job: &Job,
-        spec: &Spec,
-        container: &Container,
-        pod: &Pod,
-        facts: &Facts,
-    ) -> io::Result<Result<Env, Reason>> {
+    fn contents(&self, job: &Job, spec: &Spec, place: &Place<'_>) -> io::Result<Result<Env, Reason>> {
         let objects = Objects {
             folder: self.settings.objects.as_deref(),
             applied: &self.folder,
             namespace: job.key.namespace.as_deref(),
         };
-        if pod.new
-            && let Err(reason) = contents::write(&pod.folder, &spec.volumes, &objects, facts)?
+        if place.new
+            && let Err(reason) = contents::write(&place.pod, &spec.volumes, &objects, &place.facts)?
         {
             return Ok(Err(reason));
         }
-        Env::of(container, &objects, facts)
+        Env::of(place.container, &objects, &place.facts)
     }
 
     /// The same with volumes.
-    fn guarded(&self, plan: Plan, mut binds: Vec<Bind>, pod: &Pod) -> Result<Plan, Reason> {
+    fn guarded(&self, plan: Plan, mut binds: Vec<Bind>, place: &Place<'_>) -> Result<Plan, Reason> {
         let unsupported = |message: String| Reason::new("UnsupportedLocally", message);
         let bubblewrap = self.sandbox.program().map_err(unsupported)?;
         // What is not found is told by the supervisor, in the same words as without volumes.
         let Some(program) = &plan.program else { return Ok(plan) };
         // A volume above them must not hide the function's own folders.
-        for own in [&pod.folder.join("home"), &pod.folder.join("tmp"), &self.settings.functions] {
+        for own in [&place.own.join("home"), &place.own.join("tmp"), &self.settings.functions] {
             if binds.iter().any(|bind| own.starts_with(&bind.at)) {
                 binds.push(Bind { at: own.clone(), from: own.clone(), read_only: false });
             }
@@ -223,33 +236,19 @@ impl Shared {
     }
 }
 
-/// Whichever comes first: the Job's deadline, the pod's, or none.
-fn first_deadline(
-    settings: &super::Settings,
-    spec: &Spec,
-    job: Option<Timestamp>,
-    pod_since: Timestamp,
-) -> Option<Deadline> {
-    let later = |time: Timestamp, by: Duration| time.checked_add(by).unwrap_or(Timestamp::MAX);
-    // The first attempt is where the Job's own begins.
-    let job = job.or_else(|| spec.job_deadline.map(|deadline| later(settings.clock.now(), deadline)));
-    let job = job.map(|at| Deadline { at, of_job: true });
-    let pod = spec.pod_deadline.map(|deadline| Deadline { at: later(pod_since, deadline), of_job: false });
-    job.into_iter().chain(pod).min_by_key(|deadline| deadline.at)
-}
-
 /// What a function sees: its manifest's variables, and the few without which little works.
-fn environment(path: &str, hostname: String, env: Env, pod: &Path) -> Vec<(String, String)> {
-    let place = |part: &str| pod.join(part).to_string_lossy().into_owned();
-    let own = [("PATH", path.to_owned()), ("HOME", place("home")), ("TMPDIR", place("tmp")), ("HOSTNAME", hostname)];
+fn environment(path: &str, place: &Place<'_>, env: Env) -> Vec<(String, String)> {
+    let folder = |part: &str| place.own.join(part).to_string_lossy().into_owned();
+    let hostname = place.hostname.clone();
+    let own = [("PATH", path.to_owned()), ("HOME", folder("home")), ("TMPDIR", folder("tmp")), ("HOSTNAME", hostname)];
     own.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(env.into_vars()).collect()
 }
 
 /// The folders of the volumes, made where they are not there yet.
-fn binds(spec: &Spec, container: &Container, pod: &Path) -> io::Result<Result<Vec<Bind>, Reason>> {
-    let mut binds = Vec::with_capacity(container.mounts.len());
-    for mount in &container.mounts {
-        let volume = pod.join(format!("volume-{}", mount.volume));
+fn binds(spec: &Spec, place: &Place<'_>) -> io::Result<Result<Vec<Bind>, Reason>> {
+    let mut binds = Vec::with_capacity(place.container.mounts.len());
+    for mount in &place.container.mounts {
+        let volume = place.pod.join(format!("volume-{}", mount.volume));
         let from = volume.join(&mount.sub_path);
         disk::private_dir(&volume)?;
         // What is in a volume of files is all there is to be; in others a folder is made where there is none.

@@ -28,7 +28,7 @@ const TIDY: Duration = Duration::from_hours(1);
 struct Left {
     /// Jobs that are over.
     over: Vec<Arc<Job>>,
-    /// Jobs with an attempt, running or not.
+    /// Jobs of which something was started, or was to be.
     begun: Vec<Arc<Job>>,
     /// Jobs without one, the oldest first.
     waiting: Vec<(Timestamp, Arc<Job>)>,
@@ -47,7 +47,7 @@ impl LocalCluster {
     pub async fn open(settings: Settings) -> Result<Self, ClusterError> {
         let place = settings.data.join("jobs");
         let refused = |error: io::Error| ClusterError { message: format!("cannot use {}: {error}", place.display()) };
-        let shared = Arc::new(prepare(settings).await.map_err(refused)?);
+        let shared = prepare(settings).await.map_err(refused)?;
         let looked = Arc::clone(&shared);
         let left = blocking(move || looked.left()).await.map_err(refused)?;
         left.over.iter().for_each(|job| shared.insert(job));
@@ -64,7 +64,7 @@ impl LocalCluster {
     }
 }
 
-async fn prepare(mut settings: Settings) -> io::Result<Shared> {
+async fn prepare(mut settings: Settings) -> io::Result<Arc<Shared>> {
     settings.functions = settings.functions.canonicalize()?;
     if let Some(objects) = &settings.objects {
         settings.objects = Some(objects.canonicalize().map_err(|error| {
@@ -113,19 +113,24 @@ impl Shared {
             return Err(io::Error::new(io::ErrorKind::InvalidData, format!("it is the record of {}", record.key)));
         }
         let end: Option<End> = disk::read(&self.folder.end(file))?;
-        let attempts = self.folder.attempts(file)?.last().copied().unwrap_or(0);
-        let begun = attempts > 0 && attempt::started(&self.folder.attempt(file, attempts))?.is_some();
+        let starts = self.folder.starts(file)?;
+        let mut attempts = 0;
+        for start in &starts {
+            if attempt::started(&self.folder.start(file, start))?.is_some() {
+                attempts = attempts.max(start.attempt);
+            }
+        }
         let standing = match &end {
             Some(end) => Standing { state: end.state.clone(), attempts: end.attempts },
-            None if begun => Standing { state: JobState::Running, attempts },
-            None => Standing { state: JobState::Pending { reason: None }, attempts: attempts.saturating_sub(1) },
+            None if attempts > 0 => Standing { state: JobState::Running, attempts },
+            None => Standing { state: JobState::Pending { reason: None }, attempts },
         };
         let owner = record.owner();
         let job = Arc::new(Job::new(file.clone(), record.key, owner, standing));
-        match (end, attempts) {
-            (Some(_), _) => left.over.push(job),
-            (None, 0) => left.waiting.push((record.created_at, job)),
-            (None, _) => left.begun.push(job),
+        match end {
+            Some(_) => left.over.push(job),
+            None if starts.is_empty() => left.waiting.push((record.created_at, job)),
+            None => left.begun.push(job),
         }
         Ok(())
     }

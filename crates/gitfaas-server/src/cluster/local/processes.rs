@@ -43,6 +43,11 @@ impl ProcessId {
         self.is(pid).then_some(handle)
     }
 
+    /// Whether the machine has not been started anew since.
+    pub(super) fn is_of_this_boot(&self) -> io::Result<bool> {
+        Ok(boot()? == self.boot)
+    }
+
     fn is(&self, pid: Pid) -> bool {
         boot().is_ok_and(|boot| boot == self.boot) && Stat::read(pid).is_ok_and(|stat| stat.ticks == self.ticks)
     }
@@ -117,7 +122,8 @@ pub(super) fn descendants() -> io::Result<Vec<Pid>> {
 
 /// Kills what a supervisor that is gone has left behind, and waits until it is no more.
 ///
-/// `scratch` is the pod's folder: what names a place in it in its environment is of that pod, wherever it went. What
+/// `scratch` is the container's folder: what names a place in it in its environment is of that container, wherever it
+/// went. What
 /// has cleaned its environment is known by its session, which was the supervisor's.
 pub(super) fn sweep(supervisor: &ProcessId, scratch: &Path) -> io::Result<()> {
     if boot()? != supervisor.boot {

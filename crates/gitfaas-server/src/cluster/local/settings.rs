@@ -23,7 +23,7 @@ pub struct Settings {
     pub objects: Option<PathBuf>,
     /// How a supervisor is started.
     pub supervisor: SupervisorCommand,
-    /// How many attempts run at once, at least 1; further ones wait in the order of their Jobs.
+    /// How many pods run at once, at least 1; further ones wait in the order of their Jobs.
     pub max_live: usize,
     /// The `PATH` of functions, where their manifest gives none: all they see of the server's environment.
     pub path: String,

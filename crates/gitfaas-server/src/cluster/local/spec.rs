@@ -43,6 +43,12 @@ pub(super) struct Spec {
     /// Whether a failed container is started again in its pod, with its volumes.
     pub(super) restarts: bool,
     pub(super) retries: u32,
+    /// How many pods have to succeed; `None`: as many as there are, once one has.
+    pub(super) completions: Option<u32>,
+    /// How many pods run at once; at least one.
+    pub(super) parallelism: u32,
+    /// Whether each completion has a number, and a pod of its own.
+    pub(super) indexed: bool,
     pub(super) job_deadline: Option<Duration>,
     pub(super) pod_deadline: Option<Duration>,
     pub(super) grace: Duration,
@@ -108,12 +114,35 @@ fn check_form(job: &JobSpec) -> Checked<Spec> {
         service_account: pod.service_account_name.clone().unwrap_or_else(|| "default".to_owned()),
         hostname: pod.hostname.clone().filter(|name| !name.is_empty()),
         restarts,
-        retries: retries.map_or(RETRIES, |retries| u32::try_from(retries).unwrap_or(u32::MAX)),
+        retries: retries.map_or(RETRIES, clamped),
+        completions: completions(job)?,
+        parallelism: seconds("spec.parallelism", job.parallelism, 0)?.map_or(1, clamped).max(1),
+        indexed: is_indexed(job)?,
         job_deadline: duration("spec.activeDeadlineSeconds", job.active_deadline_seconds, 1)?,
         pod_deadline: duration(&format!("{POD}.activeDeadlineSeconds"), pod.active_deadline_seconds, 1)?,
         grace: grace.map_or(GRACE, Duration::from_secs),
         ttl: duration("spec.ttlSecondsAfterFinished", job.ttl_seconds_after_finished, 0)?,
     })
+}
+
+/// As in Kubernetes: one where nothing is said; with `parallelism` alone, the pods know themselves when they are done.
+fn completions(job: &JobSpec) -> Checked<Option<u32>> {
+    let completions = seconds("spec.completions", job.completions, 0)?.map(clamped);
+    Ok(completions.or_else(|| job.parallelism.is_none().then_some(1)))
+}
+
+fn is_indexed(job: &JobSpec) -> Checked<bool> {
+    const AT: &str = "spec.completionMode";
+    match job.completion_mode.as_deref() {
+        None | Some("NonIndexed") => Ok(false),
+        Some("Indexed") if job.completions.is_none() => Err(malformed(AT, "`Indexed` needs `completions`")),
+        Some("Indexed") => Ok(true),
+        Some(other) => Err(malformed(AT, &format!("must be `NonIndexed` or `Indexed`, not `{other}`"))),
+    }
+}
+
+fn clamped(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 fn containers(pod: &PodSpec, list: &str) -> Checked<Vec<Container>> {
@@ -161,16 +190,11 @@ fn asks(value: Option<&Value>) -> bool {
 }
 
 fn check_support(job: &JobSpec) -> Checked<()> {
-    for (path, count) in [("spec.completions", job.completions), ("spec.parallelism", job.parallelism)] {
-        if count.is_some_and(|count| count != 1) {
-            return Err(unsupported(path, "the local cluster runs one pod of a Job; only 1 can be had here"));
-        }
+    if job.parallelism == Some(0) {
+        return Err(unsupported("spec.parallelism", "the local cluster cannot hold a Job back; at least 1 pod runs"));
     }
     if job.suspend == Some(true) {
         return Err(unsupported("spec.suspend", "the local cluster cannot hold a Job back; leave it out"));
-    }
-    if job.completion_mode.as_deref().is_some_and(|mode| mode != "NonIndexed") {
-        return Err(unsupported("spec.completionMode", "only `NonIndexed` can be had here"));
     }
     none_of(
         "spec",
@@ -207,12 +231,6 @@ fn check_pod(pod: &PodSpec) -> Checked<()> {
         identity::check(&format!("{POD}.securityContext"), context)?;
     }
     volume::check(pod)?;
-    if pod.init_containers.iter().flatten().count() > 0 {
-        return Err(unsupported(&format!("{POD}.initContainers"), "the local cluster does not have them"));
-    }
-    if pod.containers.len() > 1 {
-        return Err(unsupported(&format!("{POD}.containers"), "the local cluster runs one container of a pod"));
-    }
     ["initContainers", "containers"]
         .into_iter()
         .flat_map(|list| each(pod, list))

@@ -52,6 +52,9 @@ fn null_is_as_good_as_nothing() {
 #[case::number_as_text("/spec/backoffLimit", json!("3"), "spec.backoffLimit: invalid type: string")]
 #[case::negative("/spec/backoffLimit", json!(-1), "spec.backoffLimit: must be 0 or more, not -1")]
 #[case::no_time("/spec/activeDeadlineSeconds", json!(0), "spec.activeDeadlineSeconds: must be 1 or more")]
+#[case::mode_of_completion("/spec/completionMode", json!("Sorted"), "spec.completionMode: must be")]
+#[case::indexed_without_end("/spec/completionMode", json!("Indexed"), "spec.completionMode: `Indexed` needs")]
+#[case::completions("/spec/completions", json!(-1), "spec.completions: must be 0 or more")]
 #[case::always("/spec/template/spec/restartPolicy", json!("Always"), "spec.template.spec.restartPolicy: a Job needs")]
 #[case::policy_left_out("/spec/template/spec/restartPolicy", json!(null), "spec.template.spec.restartPolicy: a Job needs")]
 #[case::environment("/spec/template/spec/containers/0/env", json!([{"name": "A", "value": 1}]), "spec.template.spec.containers[0].env[0].value: invalid type")]
@@ -76,15 +79,14 @@ fn what_no_cluster_takes_is_malformed(#[case] pointer: &str, #[case] value: Valu
 }
 
 #[rstest]
-#[case("/spec/completions", json!(2))]
 #[case("/spec/parallelism", json!(0))]
 #[case("/spec/suspend", json!(true))]
-#[case("/spec/completionMode", json!("Indexed"))]
 #[case("/spec/podFailurePolicy", json!({"rules": [{}]}))]
 #[case("/spec/successPolicy", json!({"rules": [{}]}))]
 #[case("/spec/template/spec/initContainers", json!([{"name": "init"}]))]
+#[case("/spec/template/spec/initContainers", json!([{"name": "init", "command": ["init"], "restartPolicy": "Always"}]))]
 #[case("/spec/template/spec/hostAliases", json!([{"ip": "192.0.2.7"}]))]
-#[case("/spec/template/spec/containers", json!([{"name": "a", "command": ["a"]}, {"name": "b", "command": ["b"]}]))]
+#[case("/spec/template/spec/containers", json!([{"name": "a", "command": []}, {"name": "b", "command": ["b"]}]))]
 #[case("/spec/template/spec/securityContext", json!({"runAsUser": 4_294_967_000_i64}))]
 #[case("/spec/template/spec/containers/0/securityContext", json!({"runAsGroup": 4_294_967_000_i64}))]
 #[case("/spec/template/spec/containers/0/securityContext", json!({"privileged": true}))]
@@ -144,6 +146,22 @@ fn mounts_that_lead_elsewhere_are_refused(#[case] mounts: Value, #[case] field: 
         }
         Ok(mounts) => panic!("{mounts:?}"),
     }
+}
+
+#[rstest]
+#[case(json!({}), Some(1), 1)]
+#[case(json!({"completions": 4}), Some(4), 1)]
+#[case(json!({"completions": 4, "parallelism": 2}), Some(4), 2)]
+#[case(json!({"parallelism": 3}), None, 3)]
+fn how_many_pods_there_are_is_as_in_kubernetes(
+    #[case] fields: Value,
+    #[case] completions: Option<u32>,
+    #[case] at_once: u32,
+) {
+    let mut job = job();
+    job["spec"].as_object_mut().expect("a spec").extend(fields.as_object().expect("fields").clone());
+    let spec = read(&job).expect("a spec");
+    assert_eq!((spec.completions, spec.parallelism), (completions, at_once));
 }
 
 #[test]

@@ -1,19 +1,21 @@
 //! The next step of a Job, decided from its files alone: so a server that died between any two steps is no different
 //! from one that did not.
 
+use std::collections::{HashMap, HashSet};
 use std::io;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use gitfaas_core::run::{JobState, Reason};
 use jiff::Timestamp;
 
-use super::attempt::{self, Look, Started};
-use super::folder::{End, Record};
+use super::attempt::{self, Look};
+use super::folder::{End, Ending, Record};
+use super::hand::Hand;
 use super::jobs::{Job, Shared};
-use super::launch::{Launch, Live};
+use super::launch::{Launch, Live, Order};
+use super::progress::{Due, Next, Seen, State, View, later};
 use super::spec::{Refused, Spec};
-use super::verdict::{Outcome, Verdict, deadline_exceeded, judge, last_words};
+use super::start::Start;
+use super::verdict::{Outcome, last_words};
 use super::{disk, log, processes};
 
 /// How much of the end of a log is looked at for a reason.
@@ -21,130 +23,265 @@ const LAST_WORDS: u64 = 4096;
 /// A supervisor that did not come to life is given up after so many.
 const FALSE_STARTS: u32 = 5;
 /// How often it is looked whether what was missing is there now.
-const NOT_READY: Duration = Duration::from_secs(2);
+const NOT_READY: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// What is to be done next.
+/// What is known of a Job's starts and cannot change any more, or only counts in this life of the server.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    over: HashMap<Start, (State, Timestamp)>,
+    /// How often in a row a supervisor did not come to life, and when it is tried again.
+    false_starts: HashMap<Start, (u32, Timestamp)>,
+}
+
+/// How a Job stands after a step.
 pub(super) enum Step {
-    /// An attempt runs: wait for its end.
-    Runs(u32, Live),
-    /// An attempt runs whose supervisor has not yet written down who it is.
-    Begins,
-    /// An attempt may be started: wait for a slot.
-    Ready,
-    /// No attempt before this time.
-    Wait { until: Timestamp, attempts: u32, reason: Reason },
+    /// Something lives, or is to be started at its time.
+    Goes(Standing),
+    /// Its end is certain; what lives is to be ended.
+    Ends,
     /// It is over.
     Over { state: JobState, attempts: u32 },
 }
 
+/// How a Job stands that goes on.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    pub(super) attempts: u32,
+    /// Whether something lives whose supervisor has not yet written down who it is.
+    pub(super) begins: bool,
+    /// Whether a pod waits for a slot.
+    pub(super) wants_slot: bool,
+    /// When to look again.
+    pub(super) until: Option<Timestamp>,
+    /// Why it waits.
+    pub(super) reason: Option<Reason>,
+}
+
+impl Standing {
+    fn wait(&mut self, until: Timestamp, reason: Reason) {
+        if self.until.is_none_or(|known| until < known) {
+            (self.until, self.reason) = (Some(until), Some(reason));
+        }
+    }
+}
+
+/// What came of a start that is due.
+enum Attempt {
+    Started,
+    /// Nothing is started at present.
+    Held,
+    WantsSlot,
+    Waits(Timestamp, Reason),
+    /// The Job cannot go on.
+    Refused(Reason),
+}
+
+/// All starts of a Job as they were found.
+struct Found {
+    seen: Vec<Seen>,
+    began: HashMap<Start, Timestamp>,
+    begins: bool,
+}
+
+impl Found {
+    fn started(&self) -> impl Iterator<Item = &Start> {
+        self.seen.iter().filter(|seen| !matches!(seen.state, State::Fresh)).map(|seen| &seen.start)
+    }
+
+    fn attempts(&self) -> u32 {
+        self.started().map(|start| start.attempt).max().unwrap_or(0)
+    }
+
+    fn alive(&self) -> bool {
+        self.seen.iter().any(|seen| matches!(seen.state, State::Alive))
+    }
+}
+
 impl Shared {
-    /// Looks where the Job stands, and does the next step: starts an attempt if one is due and there is a slot for it.
-    /// Blocks.
-    pub(super) fn step(&self, job: &Job, may_start: bool) -> io::Result<Step> {
+    /// Looks where the Job stands, and starts what is due if it may and there are slots. Blocks.
+    pub(super) fn step(&self, job: &Job, hand: &mut Hand, may_start: bool) -> io::Result<Step> {
         let record: Record = disk::read(&self.folder.record(&job.file))?
             .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the Job's record is gone"))?;
         let spec = match Spec::read(&record.object) {
             Ok(spec) => spec,
-            Err(Refused::Malformed(reason) | Refused::Unsupported(reason)) => return Ok(failed(reason, 0)),
-        };
-        let Some(last) = self.folder.attempts(&job.file)?.last().copied() else {
-            return self.begin(job, &spec, 1, may_start);
-        };
-        let dir = self.folder.attempt(&job.file, last);
-        match attempt::look(&dir)? {
-            Look::Alive => Ok(attempt::started(&dir)?
-                .and_then(|started| started.supervisor.open())
-                .map_or(Step::Begins, |handle| Step::Runs(last, Live::adopted(handle)))),
-            Look::Fresh(lock) => {
-                // It is locked again when it is started; until then nobody else starts it, as this folder is ours.
-                drop(lock);
-                self.fresh(job, &spec, last, may_start)
+            Err(Refused::Malformed(reason) | Refused::Unsupported(reason)) => {
+                return Ok(Step::Over { state: failed(reason), attempts: 0 });
             }
-            Look::Ended(exit) => {
-                job.false_starts.store(0, Ordering::Relaxed);
-                self.after(job, &spec, last, &Outcome::Ended(exit), may_start)
+        };
+        let found = self.look(job, &spec, hand)?;
+        let attempts = found.attempts();
+        if let Some(ending) = disk::read::<Ending>(&self.folder.ending(&job.file))? {
+            return Ok(if found.alive() { Step::Ends } else { Step::Over { state: ending.state, attempts } });
+        }
+        let said = |start: &Start| {
+            let said = log::tail(&self.folder.start(&job.file, start), LAST_WORDS);
+            last_words(&said.map(|(_, text)| text).unwrap_or_default())
+        };
+        let (began, now) = (found.began.values().min().copied(), self.settings.clock.now());
+        let backoff = self.settings.backoff;
+        let view = View { spec: &spec, seen: &found.seen, began, backoff, now, said: &said };
+        match view.next() {
+            Next::Over(state) => Ok(Step::Over { state, attempts }),
+            Next::End => Ok(Step::Ends),
+            Next::Go(due) => {
+                let order = Order { spec: &spec, job_deadline: view.deadline(), began: &found.began, may_start };
+                self.go(job, hand, &found, due, &order)
             }
-            Look::Lost(Started { supervisor, at }) => {
-                for pod in self.folder.pods(&job.file)? {
-                    processes::sweep(&supervisor, &self.folder.pod(&job.file, pod))?;
+        }
+    }
+
+    /// Starts what is due, as far as it can be.
+    fn go(&self, job: &Job, hand: &mut Hand, found: &Found, due: Due, order: &Order<'_>) -> io::Result<Step> {
+        let mut standing = Standing { attempts: found.attempts(), begins: found.begins, ..Standing::default() };
+        if let Some((until, reason)) = due.until {
+            standing.wait(until, reason);
+        }
+        hand.keep(&due.pods);
+        self.remove_pods(job, &due.pods)?;
+        let mut begun: HashSet<u32> = found.started().map(|start| start.pod).collect();
+        for start in due.starts {
+            match self.start(job, hand, order, &start, !begun.contains(&start.pod))? {
+                Attempt::Held => {}
+                Attempt::WantsSlot => standing.wants_slot = true,
+                Attempt::Waits(until, reason) => standing.wait(until, reason),
+                Attempt::Started => {
+                    begun.insert(start.pod);
+                    standing.attempts = standing.attempts.max(start.attempt);
                 }
-                self.after(job, &spec, last, &Outcome::Lost(at), may_start)
+                Attempt::Refused(reason) => {
+                    let alive = found.alive() || !hand.lives.is_empty();
+                    return self.give_up(job, reason, alive, standing.attempts);
+                }
             }
         }
+        Ok(Step::Goes(standing))
     }
 
-    /// An attempt that has a folder and was never started.
-    fn fresh(&self, job: &Job, spec: &Spec, attempt: u32, may_start: bool) -> io::Result<Step> {
-        let complaint = std::fs::read(self.folder.attempt(&job.file, attempt).join(attempt::COMPLAINT));
-        let complaint = last_words(&complaint.unwrap_or_default());
-        let false_starts = job.false_starts.load(Ordering::Relaxed);
-        let reason = || Reason::new("SupervisorFailed", format!("its supervisor cannot be started: {complaint}"));
-        match false_starts {
-            FALSE_STARTS.. => Ok(failed(reason(), attempt - 1)),
-            // What keeps one from living may pass (a full disk, a program that is being replaced): not all at once.
-            1.. if !may_start => {
-                let until = later(self.settings.clock.now(), self.settings.backoff.ceiling(false_starts));
-                Ok(Step::Wait { until, attempts: attempt - 1, reason: reason() })
-            }
-            _ => self.begin(job, spec, attempt, may_start),
+    fn start(&self, job: &Job, hand: &mut Hand, order: &Order<'_>, start: &Start, new: bool) -> io::Result<Attempt> {
+        match self.false_start(job, start)? {
+            Some((Some(until), reason)) => return Ok(Attempt::Waits(until, reason)),
+            Some((None, reason)) => return Ok(Attempt::Refused(reason)),
+            None => {}
         }
+        if !order.may_start {
+            return Ok(Attempt::Held);
+        }
+        if !hand.has_slot(start.pod, || self.free_slot()) {
+            return Ok(Attempt::WantsSlot);
+        }
+        Ok(match self.launch(job, order, start, new)? {
+            Launch::Started(live) => {
+                hand.lives.insert(start.clone(), live);
+                Attempt::Started
+            }
+            Launch::NotReady(reason) => Attempt::Waits(later(self.settings.clock.now(), NOT_READY), reason),
+            Launch::Refused(reason) => Attempt::Refused(reason),
+        })
     }
 
-    fn after(&self, job: &Job, spec: &Spec, attempt: u32, outcome: &Outcome, may_start: bool) -> io::Result<Step> {
-        let said = log::tail(&self.folder.attempt(&job.file, attempt), LAST_WORDS)?.1;
-        let why = match judge(spec, attempt, outcome, &last_words(&said)) {
-            Verdict::Over(state) => return Ok(Step::Over { state, attempts: attempt }),
-            Verdict::Again(why) => why,
+    /// Ends a Job that cannot go on: at once, or when what lives has been ended.
+    fn give_up(&self, job: &Job, reason: Reason, alive: bool, attempts: u32) -> io::Result<Step> {
+        let state = failed(reason);
+        if !alive {
+            return Ok(Step::Over { state, attempts });
+        }
+        disk::replace(&self.folder.ending(&job.file), &Ending { state })?;
+        Ok(Step::Ends)
+    }
+
+    /// Looks at every start of the Job, and takes what lives in hand.
+    fn look(&self, job: &Job, spec: &Spec, hand: &mut Hand) -> io::Result<Found> {
+        let mut found = Found { seen: Vec::new(), began: HashMap::new(), begins: false };
+        for start in self.folder.starts(&job.file)? {
+            let known = job.memory().over.get(&start).cloned();
+            let state = match known {
+                Some((state, at)) => {
+                    found.began.insert(start.clone(), at);
+                    state
+                }
+                None => self.look_at(job, spec, hand, &start, &mut found)?,
+            };
+            found.seen.push(Seen { start, state });
+        }
+        hand.take_slots(|| self.take_slot());
+        Ok(found)
+    }
+
+    fn look_at(&self, job: &Job, spec: &Spec, hand: &mut Hand, start: &Start, found: &mut Found) -> io::Result<State> {
+        let dir = self.folder.start(&job.file, start);
+        let look = attempt::look(&dir)?;
+        if matches!(look, Look::Fresh(_)) {
+            // It is locked again when it is started; until then nobody else starts it, as this folder is ours.
+            hand.collect(start)?;
+            return Ok(State::Fresh);
+        }
+        let Some(began) = attempt::started(&dir)? else {
+            found.begins = true;
+            return Ok(State::Alive);
         };
-        let mut until = later(outcome.at(), self.settings.backoff.ceiling(attempt));
-        if let Some(deadline) = self.job_deadline(job, spec)? {
-            until = until.min(deadline);
-        }
-        if until <= self.settings.clock.now() {
-            return self.begin(job, spec, attempt + 1, may_start);
-        }
-        let message = format!("{why}; attempt {} starts at {until:.0}", attempt + 1);
-        Ok(Step::Wait { until, attempts: attempt, reason: Reason::new("BackOff", message) })
-    }
-
-    /// When the Job's own deadline is over: counted from its first attempt, as waiting for this machine is nobody's
-    /// fault.
-    fn job_deadline(&self, job: &Job, spec: &Spec) -> io::Result<Option<Timestamp>> {
-        let Some(deadline) = spec.job_deadline else { return Ok(None) };
-        let first = attempt::started(&self.folder.attempt(&job.file, 1))?;
-        Ok(first.map(|first| later(first.at, deadline)))
-    }
-
-    fn begin(&self, job: &Job, spec: &Spec, attempt: u32, may_start: bool) -> io::Result<Step> {
-        let deadline = self.job_deadline(job, spec)?;
-        if deadline.is_some_and(|deadline| deadline <= self.settings.clock.now()) {
-            return Ok(Step::Over { state: deadline_exceeded(spec, None), attempts: attempt - 1 });
-        }
-        if !may_start {
-            return Ok(Step::Ready);
-        }
-        match self.launch(job, spec, attempt, deadline)? {
-            Launch::Started(live) => Ok(Step::Runs(attempt, live)),
-            Launch::Refused(reason) => Ok(failed(reason, attempt - 1)),
-            Launch::NotReady(reason) => {
-                let until = later(self.settings.clock.now(), NOT_READY);
-                Ok(Step::Wait { until, attempts: attempt - 1, reason })
+        found.began.insert(start.clone(), began.at);
+        let outcome = match look {
+            Look::Ended(exit) => Outcome::Ended(exit),
+            Look::Lost(started) => {
+                processes::sweep(&started.supervisor, &self.folder.container(&job.file, spec, start))?;
+                Outcome::Lost(started.at)
             }
-        }
+            Look::Alive | Look::Fresh(_) => {
+                if !hand.lives.contains_key(start) {
+                    match began.supervisor.open() {
+                        Some(handle) => drop(hand.lives.insert(start.clone(), Live::adopted(handle))),
+                        None => found.begins = true,
+                    }
+                }
+                return Ok(State::Alive);
+            }
+        };
+        hand.collect(start)?;
+        let state = State::Over { outcome, earlier_boot: !began.supervisor.is_of_this_boot()? };
+        let mut memory = job.memory();
+        memory.false_starts.remove(start);
+        memory.over.insert(start.clone(), (state.clone(), began.at));
+        Ok(state)
+    }
+
+    /// Why a start has to wait, and until when, because its supervisor did not come to life before; without a time, it
+    /// is given up.
+    fn false_start(&self, job: &Job, start: &Start) -> io::Result<Option<(Option<Timestamp>, Reason)>> {
+        let Some((count, until)) = job.memory().false_starts.get(start).copied() else { return Ok(None) };
+        let complaint = match std::fs::read(self.folder.start(&job.file, start).join(attempt::COMPLAINT)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            read => last_words(&read.unwrap_or_default()),
+        };
+        let reason = Reason::new("SupervisorFailed", format!("its supervisor cannot be started: {complaint}"));
+        // What keeps one from living may pass (a full disk, a program that is being replaced): not all at once.
+        Ok(match count {
+            FALSE_STARTS.. => Some((None, reason)),
+            _ if until > self.settings.clock.now() => Some((Some(until), reason)),
+            _ => None,
+        })
+    }
+
+    /// Counts a start as one that did not come to life, until it does.
+    pub(super) fn count_false_start(&self, job: &Job, start: &Start) {
+        let mut memory = job.memory();
+        let count = memory.false_starts.get(start).map_or(1, |(count, _)| count + 1);
+        let until = later(self.settings.clock.now(), self.settings.backoff.ceiling(count));
+        memory.false_starts.insert(start.clone(), (count, until));
     }
 
     /// Writes the end of a Job down, and removes what only its function needed. Blocks.
     pub(super) fn finish(&self, job: &Job, state: &JobState, attempts: u32) -> io::Result<()> {
         let end = End { state: state.clone(), attempts, at: self.settings.clock.now() };
         disk::replace(&self.folder.end(&job.file), &end)?;
-        self.remove_pods(job, None)
+        disk::remove(&self.folder.ending(&job.file))?;
+        for start in self.folder.starts(&job.file)? {
+            // What was never started has left what it was to be told.
+            attempt::remove_plan(&self.folder.start(&job.file, &start))?;
+        }
+        self.remove_pods(job, &std::collections::BTreeSet::new())
     }
 }
 
-fn failed(reason: Reason, attempts: u32) -> Step {
-    Step::Over { state: JobState::Failed { reason, exit_code: None }, attempts }
-}
-
-fn later(time: Timestamp, by: Duration) -> Timestamp {
-    time.checked_add(by).unwrap_or(Timestamp::MAX)
+fn failed(reason: Reason) -> JobState {
+    JobState::Failed { reason, exit_code: None }
 }

@@ -1,12 +1,13 @@
-//! What follows from the end of an attempt, as the Job controller of Kubernetes decides it. Pure.
+//! How a container came to its end, and what is said of it.
 
 use gitfaas_core::run::{JobState, Reason};
 use jiff::Timestamp;
 
 use super::attempt::{Asked, Exit, How};
 use super::spec::Spec;
+use super::start::Start;
 
-/// How an attempt came to its end.
+/// How a start came to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// Its supervisor wrote it down.
@@ -23,42 +24,43 @@ impl Outcome {
             Self::Lost(started) => *started,
         }
     }
-}
 
-/// What follows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// The Job is over.
-    Over(JobState),
-    /// There is to be another attempt; what happened to this one.
-    Again(String),
-}
-
-/// What follows from the end of attempt `attempt`, the last of which `said` this in its log.
-pub(super) fn judge(spec: &Spec, attempt: u32, outcome: &Outcome, said: &str) -> Verdict {
-    let Outcome::Ended(exit) = outcome else {
-        let what = "its supervisor was killed, or the machine stopped";
-        if attempt <= spec.retries {
-            return Verdict::Again(format!("attempt {attempt} was lost: {what}"));
+    /// Why it was told to end, if it was.
+    pub(super) fn asked(&self) -> Option<Asked> {
+        match self {
+            Self::Ended(exit) => exit.asked,
+            Self::Lost(_) => None,
         }
+    }
+
+    /// As a shell tells it.
+    pub(super) fn code(&self) -> Option<i32> {
+        match self {
+            Self::Ended(exit) => exit.how.code(),
+            Self::Lost(_) => None,
+        }
+    }
+
+    /// Whether it did what it was to do.
+    pub(super) fn succeeded(&self) -> bool {
+        matches!(self, Self::Ended(Exit { how: How::Code(0), asked: None, .. }))
+    }
+
+    /// Whether it failed by itself, or nobody knows what became of it.
+    pub(super) fn failed(&self) -> bool {
+        self.asked().is_none() && !self.succeeded()
+    }
+}
+
+/// The Job gave up with this start, after so many attempts; the last that it `said`.
+pub(super) fn gave_up(spec: &Spec, start: &Start, attempts: u32, outcome: &Outcome, said: &str) -> JobState {
+    let message = format!("attempt {} of {attempts} {}", start.attempt, describe(spec, start, outcome, said));
+    match outcome {
         // Nobody can say that the function failed.
-        let message = format!("attempt {attempt} of {attempt} was lost: {what}");
-        return Verdict::Over(JobState::Interrupted { reason: Reason::new("Lost", message) });
-    };
-    match (exit.asked, &exit.how) {
-        (Some(Asked::Stop), _) => {
-            let reason = Reason::new("Stopped", "it was ended because the server or the machine stopped");
-            Verdict::Over(JobState::Interrupted { reason })
-        }
-        (Some(Asked::JobDeadline), how) => Verdict::Over(deadline_exceeded(spec, how.code())),
-        (None, How::Code(0)) => Verdict::Over(JobState::Succeeded),
-        (asked, how) if attempt <= spec.retries => {
-            Verdict::Again(format!("attempt {attempt} {}", describe(asked, how, said)))
-        }
-        (asked, how) => {
-            let message = format!("attempt {attempt} of {attempt} {}", describe(asked, how, said));
-            let code = if asked.is_some() { "DeadlineExceeded" } else { "BackoffLimitExceeded" };
-            Verdict::Over(JobState::Failed { reason: Reason::new(code, message), exit_code: how.code() })
+        Outcome::Lost(_) => JobState::Interrupted { reason: Reason::new("Lost", message) },
+        Outcome::Ended(exit) => {
+            let code = if exit.asked.is_some() { "DeadlineExceeded" } else { "BackoffLimitExceeded" };
+            JobState::Failed { reason: Reason::new(code, message), exit_code: exit.how.code() }
         }
     }
 }
@@ -70,14 +72,27 @@ pub(super) fn deadline_exceeded(spec: &Spec, exit_code: Option<i32>) -> JobState
     JobState::Failed { reason: Reason::new("DeadlineExceeded", message), exit_code }
 }
 
-fn describe(asked: Option<Asked>, how: &How, said: &str) -> String {
-    let mut text = match how {
-        _ if asked.is_some() => "ran for longer than its pod's activeDeadlineSeconds".to_owned(),
-        How::Code(code) => format!("ended with exit code {code}"),
-        How::Signal(signal) => format!("was ended by signal {signal} (exit code {})", 128 + signal),
-        How::NotStarted(why) => format!("could not be started: {why}"),
+/// What became of a start: as the rest of a sentence that names its attempt.
+pub(super) fn describe(spec: &Spec, start: &Start, outcome: &Outcome, said: &str) -> String {
+    let mut text = match outcome {
+        Outcome::Lost(_) => "was lost: its supervisor was killed, or the machine stopped".to_owned(),
+        Outcome::Ended(exit) if exit.asked.is_some() => {
+            "ran for longer than its pod's activeDeadlineSeconds".to_owned()
+        }
+        Outcome::Ended(exit) => match &exit.how {
+            How::Code(code) => format!("ended with exit code {code}"),
+            How::Signal(signal) => format!("was ended by signal {signal} (exit code {})", 128 + signal),
+            How::NotStarted(why) => format!("could not be started: {why}"),
+        },
     };
-    if !said.is_empty() {
+    // Where there is only one, its name helps nobody.
+    if spec.init.len() + spec.containers.len() > 1 {
+        text = format!("failed: container {} {text}", start.container);
+    }
+    if spec.indexed {
+        text = format!("(index {}) {text}", start.index);
+    }
+    if !said.is_empty() && matches!(outcome, Outcome::Ended(_)) {
         text.push_str(": ");
         text.push_str(said);
     }
@@ -98,78 +113,7 @@ pub(super) fn last_words(log: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rstest::rstest;
-
     use super::*;
-
-    fn spec(retries: u32) -> Spec {
-        let json = r#"{"spec": {"backoffLimit": 0, "activeDeadlineSeconds": 7, "template": {"spec": {"restartPolicy": "Never",
-            "containers": [{"name": "main", "command": ["true"]}]}}}}"#;
-        Spec { retries, ..Spec::read(json).expect("a spec") }
-    }
-
-    fn ended(how: How, asked: Option<Asked>) -> Outcome {
-        Outcome::Ended(Exit { how, asked, at: Timestamp::UNIX_EPOCH })
-    }
-
-    fn over(verdict: Verdict) -> JobState {
-        match verdict {
-            Verdict::Over(state) => state,
-            Verdict::Again(why) => panic!("again: {why}"),
-        }
-    }
-
-    #[rstest]
-    #[case::code(How::Code(7), None, "BackoffLimitExceeded", "attempt 3 of 3 ended with exit code 7: boom", Some(7))]
-    #[case::signal(
-        How::Signal(9),
-        None,
-        "BackoffLimitExceeded",
-        "attempt 3 of 3 was ended by signal 9 (exit code 137): boom",
-        Some(137)
-    )]
-    #[case::pod(
-        How::Signal(15),
-        Some(Asked::PodDeadline),
-        "DeadlineExceeded",
-        "attempt 3 of 3 ran for longer than its pod's activeDeadlineSeconds: boom",
-        Some(143)
-    )]
-    fn a_job_fails_when_no_attempt_is_left(
-        #[case] how: How,
-        #[case] asked: Option<Asked>,
-        #[case] code: &str,
-        #[case] message: &str,
-        #[case] exit_code: Option<i32>,
-    ) {
-        let outcome = ended(how, asked);
-        assert!(matches!(judge(&spec(2), 2, &outcome, "boom"), Verdict::Again(_)));
-        let state = over(judge(&spec(2), 3, &outcome, "boom"));
-        assert_eq!(state, JobState::Failed { reason: Reason::new(code, message), exit_code });
-    }
-
-    #[test]
-    fn a_job_whose_own_deadline_is_over_gets_no_further_attempt() {
-        let state = over(judge(&spec(5), 1, &ended(How::Signal(15), Some(Asked::JobDeadline)), ""));
-        let JobState::Failed { reason, .. } = state else { panic!("{state:?}") };
-        assert_eq!((reason.code.as_str(), reason.message.contains("7 s")), ("DeadlineExceeded", true));
-    }
-
-    #[test]
-    fn a_lost_attempt_is_repeated_and_the_last_one_is_no_failure_of_the_function() {
-        assert!(matches!(judge(&spec(1), 1, &Outcome::Lost(Timestamp::UNIX_EPOCH), ""), Verdict::Again(_)));
-        assert!(matches!(
-            over(judge(&spec(1), 2, &Outcome::Lost(Timestamp::UNIX_EPOCH), "")),
-            JobState::Interrupted { .. }
-        ));
-    }
-
-    #[test]
-    fn what_is_stopped_is_interrupted_even_if_it_then_ended_well() {
-        let state = over(judge(&spec(5), 1, &ended(How::Code(0), Some(Asked::Stop)), ""));
-        assert!(matches!(state, JobState::Interrupted { .. }));
-        assert_eq!(over(judge(&spec(5), 1, &ended(How::Code(0), None), "")), JobState::Succeeded);
-    }
 
     #[test]
     fn the_last_words_are_short_and_printable() {
