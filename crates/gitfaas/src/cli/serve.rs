@@ -59,6 +59,10 @@ pub(crate) struct Settings {
     /// Where to keep requests, runs and logs [default: a folder for this directory in ~/.local/state/gitfaas]
     #[arg(long, value_name = "DIR", env = "GITFAAS_DATA", value_hint = ValueHint::DirPath)]
     pub(crate) data: Option<PathBuf>,
+    /// Config maps and secrets for functions on this machine: `configmaps/NAME/KEY` and `secrets/NAME/KEY` as files, or
+    /// manifests [default: only those that functions apply]
+    #[arg(long, value_name = "DIR", env = "GITFAAS_OBJECTS", value_hint = ValueHint::DirPath)]
+    pub(crate) objects: Option<PathBuf>,
     /// The config file in the directory
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,

@@ -55,7 +55,7 @@ pub(crate) async fn run(arguments: cli::Demo, out: Out) -> anyhow::Result<Outcom
     let (reports, refreshes) = mpsc::unbounded_channel();
     let source = Arc::new(DirectorySource::new(&functions, "config.json")?);
     let config = Config { listen: address(), end_runs: true, ..Config::default() };
-    let server = machine::start(source, &data, config, Some(reports)).await?;
+    let server = machine::start(source, &data, None, config, Some(reports)).await?;
     let url = server.url();
     let played = tokio::select! {
         played = play(&functions, &url, refreshes, out) => played,

@@ -24,7 +24,8 @@ pub(crate) async fn run(arguments: cli::Dev, out: Out) -> anyhow::Result<Outcome
     let source = Arc::new(DirectorySource::new(&arguments.dir, &arguments.settings.policy.config_path)?);
     let data = machine::data_folder(arguments.settings.data.as_deref(), source.root())?;
     let (reports, refreshes) = mpsc::unbounded_channel();
-    let server = machine::start(source.clone(), &data, config, Some(reports)).await?;
+    let server =
+        machine::start(source.clone(), &data, arguments.settings.objects.as_deref(), config, Some(reports)).await?;
     let url = style::paint(style::STRONG, &server.url());
     output::line(&format!("gitfaas serves {} at {url}", source.root().display()))?;
     output::line(&style::paint(

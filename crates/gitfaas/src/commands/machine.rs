@@ -24,18 +24,19 @@ use crate::exit::Usage;
 /// The program that runs now, also after another one was installed in its place.
 const OWN_PROGRAM: &str = "/proc/self/exe";
 
-/// Starts a server for the functions of `source`, with all it has to remember in the folder `data`; each refresh of
-/// the source is told to `reports`.
+/// Starts a server for the functions of `source`, with all it has to remember in the folder `data` and the `ConfigMap`s
+/// and Secrets of the folder `objects`; each refresh of the source is told to `reports`.
 ///
 /// # Errors
 /// When the data folder is another server's, the address is taken, and the like.
 pub(super) async fn start(
     source: Arc<DirectorySource>,
     data: &Path,
+    objects: Option<&Path>,
     config: Config,
     reports: Reports,
 ) -> anyhow::Result<RunningServer> {
-    let parts = parts(source, data).await?;
+    let parts = parts(source, data, objects).await?;
     Ok(server::start(config, parts, reports).await?)
 }
 
@@ -53,7 +54,7 @@ pub(super) fn config(listen: SocketAddr, arguments: &cli::Settings, end_runs: bo
 }
 
 /// What the server works with: the source, and a ledger and a cluster in the data folder.
-async fn parts(source: Arc<DirectorySource>, data: &Path) -> anyhow::Result<Parts> {
+async fn parts(source: Arc<DirectorySource>, data: &Path, objects: Option<&Path>) -> anyhow::Result<Parts> {
     let store = tokio::task::spawn_blocking({
         let data = data.to_owned();
         move || EmbeddedStore::open(&data)
@@ -61,6 +62,7 @@ async fn parts(source: Arc<DirectorySource>, data: &Path) -> anyhow::Result<Part
     .await??;
     let path = std::env::var_os("PATH").and_then(|path| path.into_string().ok());
     let settings = local::Settings::new(data.to_owned(), source.root().to_owned(), OWN_PROGRAM.into(), path);
+    let settings = local::Settings { objects: objects.map(Path::to_owned), ..settings };
     let cluster = LocalCluster::open(settings).await?;
     Ok(Parts { source, store: Arc::new(store), cluster: Arc::new(cluster), clock: Arc::new(SystemClock) })
 }

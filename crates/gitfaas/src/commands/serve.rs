@@ -19,7 +19,8 @@ pub(crate) async fn run(arguments: cli::Serve) -> anyhow::Result<Outcome> {
     let source = Arc::new(DirectorySource::new(&arguments.dir, &arguments.settings.policy.config_path)?);
     let data = machine::data_folder(arguments.settings.data.as_deref(), source.root())?;
     let (reports, refreshes) = mpsc::unbounded_channel();
-    let server = machine::start(source.clone(), &data, config, Some(reports)).await?;
+    let server =
+        machine::start(source.clone(), &data, arguments.settings.objects.as_deref(), config, Some(reports)).await?;
     output::line(&format!("gitfaas serves {} at {}", source.root().display(), server.url()))?;
     tokio::select! {
         () = stop.asked() => {}

@@ -11,6 +11,7 @@ mod hostile;
 mod kill;
 mod last_good;
 mod lineage;
+mod pods;
 mod readme;
 mod runs;
 mod seed;

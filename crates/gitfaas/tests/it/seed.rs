@@ -2,7 +2,7 @@
 
 use reqwest::{Method, StatusCode};
 
-use crate::support::{Repository, Server};
+use crate::support::{Repository, Server, eventually, is_installed, leave_out};
 
 /// "Basic function deployment", its words in angle brackets filled in.
 const MINIMAL: &str = r#"apiVersion: batch/v1
@@ -174,7 +174,7 @@ async fn a_fresh_volume_is_mounted_where_the_manifest_says() {
     for _ in 0..2 {
         let request = server.publish("mytopic", "").await;
         let view = server.finished(&request).await;
-        if crate::support::is_installed("bwrap") {
+        if is_installed("bwrap") {
             assert_eq!(log_of_first_run(&server, &request).await, "x\n", "a fresh volume each time");
         } else {
             assert!(
@@ -186,19 +186,69 @@ async fn a_fresh_volume_is_mounted_where_the_manifest_says() {
     assert_eq!(std::path::Path::new("/mnt/disk").exists(), existed, "nothing is made on the machine itself");
 }
 
+/// "Complete example", its mistakes corrected and its words in angle brackets filled in.
+fn complete() -> String {
+    let command = r#""sh", "-c", "cat /var/somefolder/secrets/secret-name; ls -A /mnt/disk""#;
+    let template = with_line("  template:", "  ttlSecondsAfterFinished: 60\n  backoffLimit: 0");
+    template.replace("\"python3\", \"handler.py\"", command).replace(
+        "      restartPolicy: Never\n",
+        r#"        volumeMounts:
+          - name: my-light-volume
+            mountPath: /mnt/disk/
+          - name: my-projected-secrets
+            mountPath: /var/somefolder/secrets
+      restartPolicy: Never
+      volumes:
+        - name: my-projected-secrets
+          projected:
+            defaultMode: 420
+            sources:
+            - secret:
+                items:
+                - key: secret-name
+                  path: secret-name
+                name: secret-name
+        - name: my-light-volume
+          ephemeral:
+            volumeClaimTemplate:
+              metadata:
+                labels:
+                  type: my-volume
+              spec:
+                accessModes: [ "ReadWriteOnce" ]
+                storageClassName: "csi-cinder-high-speed"
+                resources:
+                  requests:
+                    storage: 1Gi
+"#,
+    )
+}
+
 #[tokio::test]
-async fn a_secret_that_this_machine_does_not_have_is_the_reason_in_words() {
-    let template = MINIMAL.to_owned()
-        + "      volumes:\n        - name: my-projected-secrets\n          projected:\n            defaultMode: 420\n            sources:\n            - secret:\n                name: secret-name\n";
-    let repository = repository(&template.replace(
-        "      restartPolicy",
-        "        volumeMounts:\n          - name: my-projected-secrets\n            mountPath: /var/somefolder/secrets\n      restartPolicy",
-    ));
-    let server = Server::dev(repository.path()).await;
-    let view = server.finished(&server.publish("mytopic", "").await).await;
-    assert_eq!(view["phase"], "failed");
-    let said = view["runs"][0]["reason"]["message"].as_str().expect("a reason").to_owned();
-    assert!(said.contains("my-projected-secrets") || said.contains("projected"), "{said}");
+async fn the_complete_example_waits_for_its_secret_and_says_where_it_is_looked_for() {
+    let (repository, objects) = (repository(&complete()), tempfile::tempdir().expect("a folder"));
+    let data = tempfile::tempdir().expect("a folder");
+    let mut command = Server::command("dev", repository.path(), data.path(), 0);
+    command.arg("--objects").arg(objects.path());
+    let server = Server::launch(command, data.path().to_owned()).ready().await;
+    let request = server.publish("mytopic", "").await;
+    let path = format!("/api/v1/requests/{request}");
+    let reason = eventually("the run says what it waits for", async || {
+        let run = server.get(&path).await.json()["runs"][0].clone();
+        (run["phase"] == "pending").then(|| run["reason"].clone()).filter(serde_json::Value::is_object)
+    })
+    .await;
+    assert_eq!(reason["code"], "CreateContainerConfigError", "{reason}");
+    let place = objects.path().canonicalize().expect("a folder").join("secrets/secret-name");
+    let said = reason["message"].as_str().expect("a message");
+    assert!(said.contains("there is no Secret secret-name") && said.contains(place.to_str().expect("text")), "{said}");
+    std::fs::create_dir_all(&place).expect("a folder");
+    std::fs::write(place.join("secret-name"), "open sesame").expect("a file");
+    if is_installed("bwrap") {
+        assert_eq!(log_of_first_run(&server, &request).await, "open sesame");
+    } else {
+        leave_out("the complete example", "bwrap");
+    }
 }
 
 #[tokio::test]
