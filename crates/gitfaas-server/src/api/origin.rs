@@ -18,14 +18,25 @@ use crate::engine::{EngineError, ErrorCode};
 /// [`ErrorCode::ForeignOrigin`].
 pub(super) fn check(method: &Method, path: &str, headers: &HeaderMap) -> Result<(), EngineError> {
     // Old clients refresh with GET.
-    let changes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) || path == "/refresh";
-    if changes && is_foreign(headers) {
+    let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let changes = !reads || path == "/refresh";
+    if changes && (is_foreign(headers) || (reads && is_mute(headers))) {
         return Err(EngineError::new(
             ErrorCode::ForeignOrigin,
             "a browser asks for this in the name of a page of another origin, which may not change anything here",
         ));
     }
     Ok(())
+}
+
+/// Whether a browser asks without a word about whose page it asks for.
+///
+/// So does every browser where a page loads an image, or goes somewhere, over plain HTTP from a host that is not
+/// loopback, and older ones everywhere. All browsers call themselves Mozilla; no page can make them say otherwise there.
+fn is_mute(headers: &HeaderMap) -> bool {
+    let says = |name| headers.contains_key(name);
+    let agent = headers.get(header::USER_AGENT).map(header::HeaderValue::as_bytes).unwrap_or_default();
+    agent.starts_with(b"Mozilla/") && !says("sec-fetch-site") && !says("origin")
 }
 
 fn is_foreign(headers: &HeaderMap) -> bool {
@@ -91,6 +102,17 @@ mod tests {
             assert!(!allowed(&Method::GET, "/refresh", &[host, said]), "{said:?}");
             assert!(allowed(&Method::GET, "/api/v1/topics", &[host, said]), "{said:?}: it cannot read the answer");
         }
+    }
+
+    #[test]
+    fn a_browser_that_does_not_say_who_asks_does_not_refresh_by_get() {
+        let host = ("host", "faas.example:5000");
+        let browser = ("user-agent", "Mozilla/5.0 (X11; Linux x86_64)");
+        assert!(!allowed(&Method::GET, "/refresh", &[host, browser]));
+        assert!(!allowed(&Method::HEAD, "/refresh", &[host, browser]));
+        assert!(allowed(&Method::GET, "/refresh", &[host, browser, ("sec-fetch-site", "none")]));
+        assert!(allowed(&Method::GET, "/api/v1/topics", &[host, browser]));
+        assert!(allowed(&Method::GET, "/refresh", &[host, ("user-agent", "python-requests/2.31.0")]));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 #![allow(clippy::panic, clippy::print_stdout, reason = "a test fails by panicking, and says what it measured")]
 
 mod answers;
+mod browser;
 mod errors;
 mod events;
 mod examples;
