@@ -4,6 +4,7 @@ use std::hint::black_box;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
+use gitfaas_core::catalog::params::ParamRules;
 use gitfaas_core::id::{RequestId, RunId, Try};
 use gitfaas_core::key::LedgerKey;
 use gitfaas_core::manifest::Fillings;
@@ -78,6 +79,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         namespace: "gitfaas",
         traceparent: None,
         params: &params,
+        rules: &ParamRules::default(),
         fillings: &fillings,
     };
     let compile = measure(|| drop(black_box(Template::compile(&function, black_box(JOB.as_bytes())))));

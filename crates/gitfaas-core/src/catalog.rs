@@ -8,6 +8,8 @@ mod changes;
 mod compile;
 pub mod config;
 mod live;
+pub mod params;
+pub mod rules;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use sha2::{Digest, Sha256};
 
 pub use self::changes::{Change, Difference};
 pub use self::live::{LiveCatalog, LiveFunction, LiveTopic, LiveVersion};
+use self::rules::TopicRules;
 use crate::problem::Problem;
 use crate::template::Template;
 use crate::topic::{FunctionName, TopicName};
@@ -57,6 +60,8 @@ pub struct Topic {
     pub version: Option<TopicVersion>,
     /// Set while the newest version of it is wrong.
     pub stale: Option<Stale>,
+    /// What is allowed and probably not meant; of a topic that was restored nothing is known.
+    pub warnings: Vec<Problem>,
 }
 
 /// The functions of a topic at one revision.
@@ -66,6 +71,8 @@ pub struct TopicVersion {
     pub revision: String,
     /// What listens, in the order of the config file.
     pub functions: Vec<Arc<Function>>,
+    /// What the config file says beside them.
+    pub rules: TopicRules,
 }
 
 /// Why a topic could not move on.
@@ -136,7 +143,8 @@ impl Catalog {
 
     /// What deserves a look in the functions that are served, sorted by place, each thing once.
     pub fn warnings(&self) -> Vec<&Problem> {
-        sorted(self.functions().flat_map(|function| function.template().warnings()))
+        let of_functions = self.functions().flat_map(|function| function.template().warnings());
+        sorted(of_functions.chain(self.topics().flat_map(|topic| &topic.warnings)))
     }
 
     /// Every function that is served; one that listens to several topics comes as often.

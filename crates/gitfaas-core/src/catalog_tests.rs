@@ -285,7 +285,11 @@ fn a_source_that_is_not_understood_any_more_says_what_is_wrong_beside_what_was()
         revision: "two".to_owned(),
         topics: vec![LiveTopic {
             name: "collect".parse().expect("a name"),
-            version: Some(LiveVersion { revision: "one".to_owned(), functions: vec![function] }),
+            version: Some(LiveVersion {
+                revision: "one".to_owned(),
+                functions: vec![function],
+                rules: TopicRules::default(),
+            }),
             stale: Some(Stale { revision: "two".to_owned(), problems: vec![before.clone()] }),
         }],
     };

@@ -109,11 +109,34 @@ fn accept<'a>(input: &Input<'a>) -> Result<&'a TopicVersion, PlanError> {
         failures.push(Failure::of_request(FailureCode::ReservedParameter, message));
     }
     match &input.topic.version {
-        Some(version) if failures.is_empty() => return Ok(version),
-        Some(_) => {}
+        Some(version) => failures.extend(unfit(input, version)),
         None => failures.extend(broken(input.topic)),
     }
-    Err(PlanError { failures })
+    match &input.topic.version {
+        Some(version) if failures.is_empty() => Ok(version),
+        _ => Err(PlanError { failures }),
+    }
+}
+
+/// What is wrong with the parameters that the topic declares.
+fn unfit(input: &Input<'_>, version: &TopicVersion) -> Vec<Failure> {
+    let (topic, given) = (&input.topic.name, &input.request.meta.params);
+    let wrong = version.rules.params.iter().filter_map(|(name, rule)| match given.get(name) {
+        None if rule.default.is_some() => None,
+        None => {
+            let hint = did_you_mean(name, given.keys().map(String::as_str));
+            let help = hint.unwrap_or_else(|| format!("publish with `?{name}=…`"));
+            let message = format!("the topic `{topic}` needs the parameter `{name}`: {help}");
+            Some(Failure::of_request(FailureCode::MissingParameter, message))
+        }
+        Some(value) => {
+            let why = rule.refuses(value)?;
+            let shown: String = value.chars().take(60).flat_map(char::escape_debug).collect();
+            let message = format!("the parameter `{name}` of the topic `{topic}` {why}, and is `{shown}`");
+            Some(Failure::of_request(FailureCode::InvalidParameter, message))
+        }
+    });
+    wrong.collect()
 }
 
 /// Why a topic without a version has none.
@@ -144,7 +167,7 @@ fn plan_run(
     ordinal: usize,
     message: &str,
 ) -> Result<Planned, Vec<Failure>> {
-    let missing = missing(input, function);
+    let missing = missing(input, version, function);
     if !missing.is_empty() {
         return Err(missing);
     }
@@ -159,6 +182,7 @@ fn plan_run(
         namespace: input.namespace,
         traceparent: request.meta.traceparent.as_deref(),
         params: &request.meta.params,
+        rules: &version.rules.params,
         fillings: &fillings,
     };
     let manifests = function.template().render(&values).map_err(|error| {
@@ -172,9 +196,10 @@ fn plan_run(
 }
 
 /// The parameters that the template needs and the message does not give.
-fn missing(input: &Input<'_>, function: &Function) -> Vec<Failure> {
-    let given = &input.request.meta.params;
-    let absent = function.template().parameters().iter().filter(|parameter| !given.contains_key(&parameter.name));
+fn missing(input: &Input<'_>, version: &TopicVersion, function: &Function) -> Vec<Failure> {
+    let (given, rules) = (&input.request.meta.params, &version.rules.params);
+    let is_absent = |name: &str| rules.value(given, name).is_none();
+    let absent = function.template().parameters().iter().filter(|parameter| is_absent(&parameter.name));
     absent
         .map(|parameter| {
             let message = format!("the parameter `{}` is missing", parameter.name);

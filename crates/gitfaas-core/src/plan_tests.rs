@@ -72,6 +72,13 @@ impl Case {
         Self { topic, request, payload, key: LedgerKey::new([6; 32]), policy: Policy::default(), base_url }
     }
 
+    /// The same with this declared of its parameters.
+    fn declares(mut self, params: serde_json::Value) -> Self {
+        let rules = serde_json::from_value(params).expect("rules");
+        self.topic.version.as_mut().expect("a version").rules.params = rules;
+        self
+    }
+
     fn param(mut self, name: &str, value: &str) -> Self {
         self.request.meta.params.insert(name.to_owned(), value.to_owned());
         self
@@ -358,4 +365,45 @@ fn lint_says_what_is_certain_to_be_refused() {
     assert_eq!(told(&Policy::default()), [true, false]);
     let own = Policy::new("", Namespaces::Only(["functions".to_owned()].into())).expect("a policy");
     assert_eq!(told(&own), [false, true]);
+}
+
+const DEPLOYMENT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\nspec:\n  replicas: {{replicas}}\n  paused: {{flag}}\n";
+
+#[test]
+fn a_declared_parameter_is_checked_and_has_its_type_and_default() {
+    let rules = serde_json::json!({
+        "replicas": {"type": "integer", "minimum": "1", "maximum": "10", "default": "2"},
+        "flag": {"type": "string", "default": "true"},
+    });
+    let spec = |case: &Case| {
+        let plan = case.plan().expect("a plan");
+        let fillings = Fillings::new(
+            &case.key,
+            plan.runs[0].run.id,
+            Try::FIRST,
+            &case.base_url,
+            Cow::Borrowed(plan.message.as_str()),
+        );
+        let manifest = plan.runs[0].manifests[0].fill(&fillings);
+        serde_json::from_str::<serde_json::Value>(&manifest.json).expect("JSON")["spec"].clone()
+    };
+    let case = Case::of(&[DEPLOYMENT]).declares(rules);
+    assert_eq!(spec(&case), serde_json::json!({"replicas": 2, "paused": "true"}));
+    let case = case.param("replicas", "10");
+    assert_eq!(spec(&case), serde_json::json!({"replicas": 10, "paused": "true"}));
+    let error = case.param("replicas", "11\n").plan().expect_err("refused");
+    assert_eq!(error.failures[0].code, FailureCode::InvalidParameter);
+    assert_eq!(
+        error.to_string(),
+        "the parameter `replicas` of the topic `collect` has to be a whole number, written like `7` or `-7`, and is `11\\n`"
+    );
+}
+
+#[test]
+fn a_declared_parameter_without_a_default_has_to_be_given_also_when_no_template_uses_it() {
+    let case = Case::of(&[JOB]).declares(serde_json::json!({"day": {"type": "string"}}));
+    let error = case.plan().expect_err("refused");
+    assert_eq!(error.failures[0].code, FailureCode::MissingParameter);
+    assert_eq!(error.to_string(), "the topic `collect` needs the parameter `day`: publish with `?day=…`");
+    assert!(case.param("day", "").plan().is_ok());
 }

@@ -20,12 +20,12 @@ mod report;
 mod text;
 mod tree;
 
-pub use placeholder::RESERVED;
+pub use placeholder::{RESERVED, is_placeholder_name};
 pub use render::{RenderCode, RenderError};
 
 use std::collections::HashSet;
 
-use filled::Filled;
+use filled::{Filled, Given};
 use object::Object;
 use placeholder::Placeholders;
 use render::Refusal;
@@ -33,6 +33,7 @@ use report::Report;
 use text::Text;
 use tree::{Reader, Tree};
 
+use crate::catalog::params::ParamRules;
 use crate::id::{RequestId, RunId};
 use crate::manifest::{Fillings, RecordedManifest};
 use crate::message::Params;
@@ -92,6 +93,8 @@ pub struct Values<'a> {
     pub traceparent: Option<&'a str>,
     /// The query parameters of the message.
     pub params: &'a Params,
+    /// What the topic says of them.
+    pub rules: &'a ParamRules,
     /// The fillings of the first try: lengths and names are checked with them.
     pub fillings: &'a Fillings<'a>,
 }
@@ -170,7 +173,7 @@ impl Template {
     /// A parameter that is missing, or the first object that the values make invalid.
     pub fn render(&self, values: &Values<'_>) -> Result<Vec<RecordedManifest>, RenderError> {
         let refuse = |refusal: Refusal| refusal.into_error(self.path.as_str());
-        let parameters = self.parameter_values(values.params).map_err(refuse)?;
+        let parameters = self.parameter_values(values).map_err(refuse)?;
         let filled = Filled::new(values, parameters);
         let render = |object: &Object| object.render(&filled);
         let manifests = self.objects.iter().map(render).collect::<Result<_, _>>().map_err(refuse)?;
@@ -180,14 +183,16 @@ impl Template {
         Ok(manifests)
     }
 
-    fn parameter_values<'v>(&self, params: &'v Params) -> Result<Vec<&'v str>, Refusal> {
-        let value = |parameter: &Parameter| params.get(&parameter.name).map(String::as_str);
-        let values: Vec<&str> = self.parameters.iter().filter_map(value).collect();
-        if values.len() == self.parameters.len() {
-            return Ok(values);
+    fn parameter_values<'v>(&self, values: &Values<'v>) -> Result<Vec<Given<'v>>, Refusal> {
+        let value = |parameter: &Parameter| {
+            let text = values.rules.value(values.params, &parameter.name)?;
+            Some(Given { text, kind: values.rules.kind(&parameter.name) })
+        };
+        let given: Vec<Given<'_>> = self.parameters.iter().filter_map(value).collect();
+        if given.len() == self.parameters.len() {
+            return Ok(given);
         }
-        let missing: Vec<&Parameter> =
-            self.parameters.iter().filter(|parameter| !params.contains_key(&parameter.name)).collect();
+        let missing: Vec<&Parameter> = self.parameters.iter().filter(|parameter| value(parameter).is_none()).collect();
         let names: Vec<String> = missing.iter().map(|parameter| format!("`{}`", parameter.name)).collect();
         let query: Vec<String> = missing.iter().map(|parameter| format!("{}=…", parameter.name)).collect();
         let (what, is) = if names.len() == 1 { ("parameter", "is") } else { ("parameters", "are") };

@@ -74,6 +74,54 @@ impl FromStr for TopicName {
     }
 }
 
+/// Topics by a pattern: a topic's name in which `*` stands for any characters, none included, and `?` for one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicGlob(Arc<str>);
+
+impl TopicGlob {
+    /// The pattern as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it stands for this topic. Takes no longer than the product of both lengths.
+    pub fn matches(&self, topic: &TopicName) -> bool {
+        let (glob, name): (Vec<char>, Vec<char>) = (self.0.chars().collect(), topic.as_str().chars().collect());
+        let (mut at, mut place) = (0, 0);
+        // Where the last `*` stands and how much of the name it has taken so far.
+        let mut star: Option<(usize, usize)> = None;
+        while place < name.len() {
+            if glob.get(at) == Some(&'*') {
+                star = Some((at, place));
+                at += 1;
+            } else if glob.get(at).is_some_and(|wanted| *wanted == '?' || *wanted == name[place]) {
+                at += 1;
+                place += 1;
+            } else if let Some((starred, taken)) = &mut star {
+                *taken += 1;
+                (at, place) = (*starred + 1, *taken);
+            } else {
+                return false;
+            }
+        }
+        glob[at..].iter().all(|wanted| *wanted == '*')
+    }
+}
+
+impl FromStr for TopicGlob {
+    type Err = InvalidName;
+
+    fn from_str(glob: &str) -> Result<Self, InvalidName> {
+        // What remains of a pattern has to be what a name may be made of.
+        let plain: String = glob.chars().map(|c| if matches!(c, '*' | '?') { '-' } else { c }).collect();
+        plain.parse::<TopicName>().map_err(|error| match error {
+            InvalidName::Character { character, .. } => InvalidName::Character { name: glob.to_owned(), character },
+            other => other,
+        })?;
+        Ok(Self(glob.into()))
+    }
+}
+
 /// The name of a function: the path of its template in the repository, as the config file writes it.
 ///
 /// Relative, with `/`, without `.`, `..` or empty parts, at most 1,024 bytes.
@@ -127,8 +175,8 @@ macro_rules! display_as_str {
         }
     )*};
 }
-display_as_str!(TopicName, FunctionName);
-serde_as_text!(TopicName, FunctionName);
+display_as_str!(TopicName, TopicGlob, FunctionName);
+serde_as_text!(TopicName, TopicGlob, FunctionName);
 
 #[cfg(test)]
 mod tests {
@@ -143,6 +191,26 @@ mod tests {
             assert!(name.parse::<TopicName>().is_err(), "{name:?}");
         }
         assert!("x".repeat(201).parse::<TopicName>().is_err());
+    }
+
+    #[test]
+    fn a_glob_stands_for_the_topics_that_fit_it() {
+        let cases = [
+            ("audit-*", vec!["audit-", "audit-log"], vec!["audit", "xaudit-log"]),
+            ("*", vec!["a", "météo"], vec![]),
+            ("a?c", vec!["abc", "aéc"], vec!["ac", "abbc"]),
+            ("*a*b", vec!["ab", "xaxb", "aabab"], vec!["ba", "abc"]),
+            ("collect", vec!["collect"], vec!["collects", "Collect"]),
+        ];
+        for (glob, fits, others) in cases {
+            let glob: TopicGlob = glob.parse().expect("a glob");
+            let matches = |name: &&str| glob.matches(&name.parse().expect("a topic"));
+            assert!(fits.iter().all(matches), "{glob}");
+            assert!(!others.iter().any(matches), "{glob}");
+        }
+        for glob in ["", "a b", "a/*", "[ab]"] {
+            assert!(glob.parse::<TopicGlob>().is_err(), "{glob:?}");
+        }
     }
 
     #[test]

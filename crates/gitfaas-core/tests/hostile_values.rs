@@ -1,6 +1,7 @@
 //! Values can never create structure: whatever a caller gives, the object has the shape that its template has, and
 //! every string comes out as it went in.
 
+use gitfaas_core::catalog::params::{ParamRule, ParamRules, ParamType};
 use gitfaas_core::id::{RequestId, RunId, Try};
 use gitfaas_core::key::LedgerKey;
 use gitfaas_core::manifest::{Fillings, Manifest};
@@ -206,6 +207,10 @@ impl Fixture {
     }
 
     fn render(&self, params: &Params) -> Result<Vec<Manifest>, RenderError> {
+        self.render_by(params, &ParamRules::default())
+    }
+
+    fn render_by(&self, params: &Params, rules: &ParamRules) -> Result<Vec<Manifest>, RenderError> {
         let manifests = self.template.render(&Values {
             request: self.run.request(),
             run: self.run,
@@ -214,6 +219,7 @@ impl Fixture {
             namespace: "functions",
             traceparent: None,
             params,
+            rules,
             fillings: &self.fillings,
         })?;
         Ok(manifests.iter().map(|manifest| manifest.fill(&self.fillings)).collect())
@@ -275,6 +281,35 @@ fn a_hundred_thousand_hostile_values_change_no_shape_and_no_string() {
             prop_assert_eq!(&manifest.key.kind, kind);
             prop_assert_eq!(&parse(manifest)["kind"], kind);
             prop_assert_eq!(parse(manifest)["metadata"].as_object().map(serde_json::Map::len), Some(3));
+        }
+        Ok(())
+    });
+    assert!(outcome.is_ok(), "{outcome:?}");
+}
+
+/// Rendering does not rely on a plan having checked the values.
+#[test]
+fn a_declared_type_gives_no_value_a_way_into_the_shape() {
+    let fixture = Fixture::of(
+        "apiVersion: v1\nkind: Example\nmetadata: {name: x}\nspec: {a: {{a}}, b: {{b}}, c: {{c}}, d: {{d}}}\n",
+    );
+    let kinds = [ParamType::String, ParamType::Integer, ParamType::Number, ParamType::Boolean];
+    let rules: ParamRules = NAMES.into_iter().map(str::to_owned).zip(kinds.map(ParamRule::of)).collect();
+    let number = prop_oneof![
+        value(),
+        "-?[0-9.eE+]{1,8}",
+        select(&["1e3", "true", "-0", "1}", "0.5,"][..]).prop_map(str::to_owned)
+    ];
+    let mut runner = TestRunner::new(Config { cases: 5_000, failure_persistence: None, ..Config::default() });
+    let outcome = runner.run(&vec(number, kinds.len()), |values| {
+        let params: Params = NAMES.into_iter().map(str::to_owned).zip(values.iter().cloned()).collect();
+        let manifests = fixture.render_by(&params, &rules).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        let object = parse(&manifests[0]);
+        prop_assert_eq!(object["spec"].as_object().map(serde_json::Map::len), Some(kinds.len()));
+        for ((name, value), kind) in NAMES.into_iter().zip(&values).zip(kinds) {
+            let typed = serde_json::from_str::<Value>(value).ok().filter(|_| kind.has(value));
+            let expected = typed.filter(|_| kind != ParamType::String).unwrap_or_else(|| json!(value));
+            prop_assert_eq!(&object["spec"][name], &expected, "{} {}", name, kind);
         }
         Ok(())
     });

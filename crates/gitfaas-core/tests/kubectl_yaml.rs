@@ -4,6 +4,7 @@ use std::env;
 use std::fs;
 use std::process::{Command, Output};
 
+use gitfaas_core::catalog::params::ParamRules;
 use gitfaas_core::id::{RequestId, RunId, Try};
 use gitfaas_core::key::LedgerKey;
 use gitfaas_core::manifest::Fillings;
@@ -57,6 +58,7 @@ fn gitfaas(source: &[u8]) -> Result<Vec<Value>, String> {
         namespace: "n",
         traceparent: None,
         params: &Params::new(),
+        rules: &ParamRules::default(),
         fillings: &fillings,
     };
     let manifests = template.render(&values).map_err(|error| error.to_string())?;

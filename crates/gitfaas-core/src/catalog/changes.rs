@@ -1,5 +1,6 @@
 //! What a new catalog changes, topic by topic, for people who watch.
 
+use super::rules::TopicRules;
 use super::{Catalog, Topic};
 use crate::topic::TopicName;
 
@@ -23,7 +24,7 @@ pub enum Difference {
     Mended,
     /// It is new.
     Added,
-    /// Its functions, their order or their templates are not what they were.
+    /// Its functions, their order, their templates or its rules are not what they were.
     Changed,
 }
 
@@ -49,9 +50,16 @@ fn difference(topic: &Topic, previous: Option<&Topic>) -> Option<Difference> {
         (None, Some(_)) => Some(Difference::Mended),
         (None, None) => match previous {
             None => Some(Difference::Added),
-            Some(previous) => (!contents(topic).eq(contents(previous))).then_some(Difference::Changed),
+            Some(previous) => {
+                let same = rules(topic) == rules(previous) && contents(topic).eq(contents(previous));
+                (!same).then_some(Difference::Changed)
+            }
         },
     }
+}
+
+fn rules(topic: &Topic) -> Option<&TopicRules> {
+    topic.version.as_ref().map(|version| &version.rules)
 }
 
 /// What a topic runs: paths and hashes, in order.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::config::{Config, TopicConfig};
 use super::{Catalog, Files, Function, Stale, Topic, TopicVersion};
 use crate::problem::{Position, Problem};
-use crate::topic::FunctionName;
+use crate::topic::{FunctionName, TopicGlob};
 
 /// The most problems that a topic keeps; what follows is only counted. Many topics may share many mistakes.
 const MOST_PROBLEMS: usize = 50;
@@ -37,18 +37,47 @@ impl Catalog {
             compiler.known.entry(function.name()).or_default().push(function);
         }
         let topics = config.topics.iter().map(|topic| {
+            let mut warnings = Vec::new();
             let (version, stale) = match compiler.topic(topic) {
-                Ok(functions) => (Some(TopicVersion { revision: revision.clone(), functions }), None),
+                Ok(functions) => {
+                    warnings = unused(config_file, topic, &functions);
+                    warnings.extend(unmatched(config_file, topic, config));
+                    (Some(TopicVersion { revision: revision.clone(), functions, rules: topic.rules.clone() }), None)
+                }
                 Err(problems) => {
                     let kept = previous.and_then(|catalog| catalog.topic(&topic.name)?.version.clone());
                     (kept, Some(Stale { revision: revision.clone(), problems }))
                 }
             };
-            (topic.name.clone(), Topic { name: topic.name.clone(), version, stale })
+            (topic.name.clone(), Topic { name: topic.name.clone(), version, stale, warnings })
         });
         let topics = topics.collect();
         Self { revision, topics }
     }
+}
+
+/// Warns of parameters that are declared and that no template uses.
+fn unused(config_file: &str, topic: &TopicConfig, functions: &[Arc<Function>]) -> Vec<Problem> {
+    let uses = |name: &str| {
+        functions.iter().any(|function| function.template().parameters().iter().any(|used| used.name == name))
+    };
+    let unused = topic.params.iter().filter(|(name, _)| !uses(name));
+    let warning = |(name, position): &(String, Position)| {
+        Problem::at(config_file, *position, format!("no template of `{}` uses the parameter `{name}`", topic.name))
+            .help(format!("write `{{{{{name}}}}}` where it is wanted, or take it out"))
+    };
+    unused.map(warning).collect()
+}
+
+/// Warns of what a topic may publish to and nobody listens to.
+fn unmatched(config_file: &str, topic: &TopicConfig, config: &Config) -> Vec<Problem> {
+    let nobody =
+        topic.publishes.iter().filter(|(glob, _)| !config.topics.iter().any(|topic| glob.matches(&topic.name)));
+    let warning = |(glob, position): &(TopicGlob, Position)| {
+        Problem::at(config_file, *position, format!("`{glob}` matches no topic of this file"))
+            .help("see how the topic is spelt, or take it out")
+    };
+    nobody.map(warning).collect()
 }
 
 struct Compiler<'a> {

@@ -41,11 +41,17 @@ fn the_seed_s_form_is_read_in_order_and_with_positions() {
                 name: "timeToCollect".parse().expect("a name"),
                 position: at(4, 21),
                 functions: vec![(path("collect.yaml"), at(6, 17))],
+                rules: TopicRules::default(),
+                params: Vec::new(),
+                publishes: Vec::new(),
             },
             TopicConfig {
                 name: "météo".parse().expect("a name"),
                 position: at(9, 65),
                 functions: vec![(path("audit/log.yaml"), at(9, 22)), (path("collect.yaml"), at(9, 40))],
+                rules: TopicRules::default(),
+                params: Vec::new(),
+                publishes: Vec::new(),
             },
         ]
     );
@@ -142,7 +148,7 @@ fn a_mistake_in_the_file_is_told_with_its_place(#[case] text: &str, #[case] expe
 )]
 #[case::unknown_key(
     "{\"name\": \"a\", \"configs\": [\"a\"], \"x\": 1}",
-    "1:45: a topic has no key `x` (a topic has `name` and `configs`)"
+    "1:45: a topic has no key `x` (a topic has `name`, `configs`, `params`, `concurrency`, `paused` and `publishes`)"
 )]
 #[case::misspelt_key(
     "{\"name\": \"a\", \"config\": [\"a\"]}",
@@ -153,12 +159,12 @@ fn a_mistake_in_the_file_is_told_with_its_place(#[case] text: &str, #[case] expe
     "1:45: a topic has no key `pausd` (did you mean `paused`?)"
 )]
 #[case::later_key(
-    "{\"name\": \"a\", \"configs\": [\"a\"], \"concurrency\": 5}",
-    "1:45: the key `concurrency` of a topic is not supported by this version"
+    "{\"name\": \"a\", \"configs\": [\"a\"], \"functions\": []}",
+    "1:45: the key `functions` of a topic is not supported by this version"
 )]
 #[case::invisible_key(
     "{\"name\": \"a\", \"configs\": [\"a\"], \"\\u001b[31m\": 5}",
-    "1:45: a topic has no key `\\u{1b}[31m` (a topic has `name` and `configs`)"
+    "1:45: a topic has no key `\\u{1b}[31m` (a topic has `name`, `configs`, `params`, `concurrency`, `paused` and `publishes`)"
 )]
 #[case::missing_comma("{\"name\": \"a\" \"configs\": [\"a\"]}", "1:25: expected a comma or a closing bracket")]
 #[case::trailing_comma(
@@ -183,11 +189,149 @@ fn a_mistake_in_a_topic_is_told_with_its_place(#[case] topic: &str, #[case] expe
 }
 
 #[test]
+fn the_rules_of_a_topic_are_read() {
+    let topic = r#"{"name": "a", "configs": ["b"], "concurrency": 5, "paused": true, "publishes": ["b", "c-*"],
+        "params": {
+            "replicas": {"type": "integer", "minimum": 1, "maximum": 10, "default": 2, "description": "how many"},
+            "size": {"type": "string", "enum": ["small", "large"]},
+            "ratio": {"type": "number", "maximum": 0.5},
+            "day": {"type": "string", "minLength": 10, "maxLength": 10, "pattern": "^[0-9-]+$"},
+            "dry": {"type": "boolean", "default": false}
+        }}"#;
+    let config = parse(&format!("{{\"$schema\": \"./config.schema.json\", \"topics\": [{topic}]}}")).expect("right");
+    let topic = &config.topics[0];
+    let text = serde_json::to_value(&topic.rules).expect("JSON");
+    let expected = serde_json::json!({
+        "concurrency": 5,
+        "paused": true,
+        "publishes": ["b", "c-*"],
+        "params": {
+            "day": {"type": "string", "minLength": 10, "maxLength": 10, "pattern": "^[0-9-]+$"},
+            "dry": {"type": "boolean", "default": "false"},
+            "ratio": {"type": "number", "maximum": "0.5"},
+            "replicas": {
+                "type": "integer", "minimum": "1", "maximum": "10", "default": "2", "description": "how many"
+            },
+            "size": {"type": "string", "enum": ["small", "large"]},
+        },
+    });
+    assert_eq!(text, expected);
+    assert_eq!(serde_json::from_value::<TopicRules>(text).expect("rules"), topic.rules);
+    assert_eq!(topic.params[0], ("replicas".to_owned(), Position { line: 3, column: 13 }));
+    assert_eq!(topic.publishes[1].1, Position { line: 1, column: 133 });
+}
+
+#[rstest]
+#[case::no_limit("\"concurrency\": 0", "1:60: `concurrency` must be a whole number from 1 to 1000000")]
+#[case::half_a_limit("\"concurrency\": 1.5", "1:60: `concurrency` must be a whole number from 1 to 1000000")]
+#[case::text_as_limit("\"concurrency\": \"5\"", "1:60: `concurrency` must be a number, not a string")]
+#[case::paused_by_word("\"paused\": \"yes\"", "1:55: `paused` must be true or false, not a string")]
+#[case::one_topic(
+    "\"publishes\": \"b\"",
+    "1:58: `publishes` must be a list of topics such as [\"uncompress\", \"audit-*\"], not a string"
+)]
+#[case::no_glob(
+    "\"publishes\": [\"[ab]\"]",
+    "1:59: `[ab]` is not a topic name: '[' is not allowed (letters, digits, and -_.:~ are)"
+)]
+#[case::no_type("\"params\": {\"a\": {}}", "1:61: a parameter needs the key `type`")]
+#[case::unknown_type(
+    "\"params\": {\"a\": {\"type\": \"int\"}}",
+    "1:70: there is no type `int` (write one of `string`, `integer`, `number`, `boolean`)"
+)]
+#[case::misspelt_type(
+    "\"params\": {\"a\": {\"type\": \"interger\"}}",
+    "1:70: there is no type `interger` (did you mean `integer`?)"
+)]
+#[case::reserved(
+    "\"params\": {\"RANDOM\": {\"type\": \"string\"}}",
+    "1:56: the parameter `RANDOM` is reserved for gitfaas itself (give it another name)"
+)]
+#[case::no_name(
+    "\"params\": {\"a-b\": {\"type\": \"string\"}}",
+    "1:56: `a-b` is not the name of a parameter (letters, digits and `_` are allowed, and the first is no digit)"
+)]
+#[case::twice(
+    "\"params\": {\"a\": {\"type\": \"string\"},\n\"a\": {\"type\": \"string\"}}",
+    "2:1: the parameter `a` is given twice (first in line 1)"
+)]
+#[case::misspelt_bound(
+    "\"params\": {\"a\": {\"type\": \"integer\", \"minimun\": 1}}",
+    "1:81: a parameter has no key `minimun` (did you mean `minimum`?)"
+)]
+#[case::bound_of_text(
+    "\"params\": {\"a\": {\"type\": \"string\", \"minimum\": 1}}",
+    "1:80: `minimum` is for a parameter of type integer or number, and this is string (take it out, or change the type)"
+)]
+#[case::text_as_bound(
+    "\"params\": {\"a\": {\"type\": \"integer\", \"minimum\": \"1\"}}",
+    "1:92: `minimum` of a parameter of type integer must be a number, not a string"
+)]
+#[case::nothing_between(
+    "\"params\": {\"a\": {\"type\": \"integer\", \"minimum\": 10, \"maximum\": 9}}",
+    "1:81: `minimum` is more than `maximum`, so no value is allowed"
+)]
+#[case::bad_pattern(
+    "\"params\": {\"a\": {\"type\": \"string\", \"pattern\": \"(\"}}",
+    "1:91: `pattern` is not a regular expression: unclosed group"
+)]
+#[case::no_choice(
+    "\"params\": {\"a\": {\"type\": \"string\", \"enum\": []}}",
+    "1:88: `enum` must have between 1 and 1000 values"
+)]
+#[case::default_type(
+    "\"params\": {\"a\": {\"type\": \"integer\", \"default\": \"7\"}}",
+    "1:92: `default` of a parameter of type integer must be a number, not a string"
+)]
+#[case::default_beyond(
+    "\"params\": {\"a\": {\"type\": \"integer\", \"maximum\": 5, \"default\": 7}}",
+    "1:106: the default has to be 5 or less, like every value of this parameter"
+)]
+fn a_mistake_in_the_rules_is_told_with_its_place(#[case] rule: &str, #[case] expected: &str) {
+    let text = format!("{{\"topics\": [{{\"name\": \"a\", \"configs\": [\"a\"], {rule}}}]}}");
+    assert_eq!(told(text.as_bytes()), [expected]);
+}
+
+fn parse_yaml(text: &str) -> Result<Config, Vec<Problem>> {
+    Config::parse("folder/topics.yaml", text.as_bytes())
+}
+
+#[test]
+fn a_config_file_in_yaml_says_the_same() {
+    let yaml = "# what listens to what\ntopics:\n- name: collect\n  configs: [a.yaml]\n  concurrency: 2\n  params:\n    day: {type: string, default: '2026-11-24'}\n";
+    let json = r#"{"topics": [{"name": "collect", "configs": ["a.yaml"], "concurrency": 2,
+        "params": {"day": {"type": "string", "default": "2026-11-24"}}}]}"#;
+    let (yaml, json) = (parse_yaml(yaml).expect("right"), parse(json).expect("right"));
+    assert_eq!((&yaml.topics[0].name, &yaml.topics[0].rules), (&json.topics[0].name, &json.topics[0].rules));
+    assert_eq!(yaml.topics[0].functions[0].1, Position { line: 4, column: 13 });
+}
+
+#[rstest]
+#[case("", "folder/topics.yaml: the file is empty (the least it can say is `topics: []`)")]
+#[case(
+    "topics: []\n---\ntopics: []\n",
+    "folder/topics.yaml:3:1: a second document begins here; the config file is one (put all topics into one `topics` list)"
+)]
+#[case("topics: [\n", "folder/topics.yaml:1:9: unclosed bracket '['")]
+#[case(
+    "topics:\n- name: a\n  config: [b]\n",
+    "folder/topics.yaml:3:3: a topic has no key `config` (did you mean `configs`?)"
+)]
+#[case(
+    "topics:\n- name: yes\n  configs: [b]\n",
+    "folder/topics.yaml:2:9: the `name` of a topic must be a string, not true or false"
+)]
+fn a_mistake_in_yaml_is_told_with_its_place(#[case] text: &str, #[case] expected: &str) {
+    let problems = parse_yaml(text).expect_err("a mistake");
+    assert_eq!(problems.iter().map(ToString::to_string).collect::<Vec<_>>(), [expected]);
+}
+
+#[test]
 fn all_mistakes_are_told_at_once_in_the_order_of_the_file() {
     let text = r#"{"topics": [
   {"name": "collect", "configs": ["/etc/passwd", "a.yaml", "a.yaml"], "colour": "red"},
   {"name": "a b"},
-  {"name": "collect", "configs": [], "params": {}}, // why not
+  {"name": "collect", "configs": [], "params": []}, // why not
   17,
 ], "runtime": {}}"#;
     assert_eq!(
@@ -195,12 +339,12 @@ fn all_mistakes_are_told_at_once_in_the_order_of_the_file() {
         [
             "2:35: `/etc/passwd` is not a path inside the repository: it is absolute; write it from the repository's root, without the first `/`",
             "2:60: `a.yaml` is listed twice in this topic (first in line 2)",
-            "2:71: a topic has no key `colour` (a topic has `name` and `configs`)",
+            "2:71: a topic has no key `colour` (a topic has `name`, `configs`, `params`, `concurrency`, `paused` and `publishes`)",
             "3:3: a topic needs the key `configs`",
             "3:12: `a b` is not a topic name: ' ' is not allowed (letters, digits, and -_.:~ are)",
             "4:12: the topic `collect` is given twice (first in line 2) (put all its templates into one `configs` list)",
             "4:34: `configs` is empty, so nothing listens to this topic (list a template, or take the topic out)",
-            "4:38: the key `params` of a topic is not supported by this version",
+            "4:48: `params` must be an object such as {\"replicas\": {\"type\": \"integer\"}}, not a list",
             "4:53: a comment is not allowed in JSON (take it out)",
             "5:3: a topic must be an object such as {\"name\": …, \"configs\": […]}, not a number",
             "6:4: the config file has no key `runtime` (did you mean `runtimes`?)",

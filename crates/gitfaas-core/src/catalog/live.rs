@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::rules::TopicRules;
 use super::{Catalog, Function, Stale, Topic, TopicVersion, sha256};
 use crate::problem::Problem;
 use crate::topic::{FunctionName, TopicName};
@@ -42,6 +43,9 @@ pub struct LiveVersion {
     pub revision: String,
     /// What listens, in order.
     pub functions: Vec<LiveFunction>,
+    /// The rules of the topic.
+    #[serde(default, skip_serializing_if = "TopicRules::is_default")]
+    pub rules: TopicRules,
 }
 
 /// A function in a [`LiveCatalog`].
@@ -64,6 +68,7 @@ impl Catalog {
                 .iter()
                 .map(|function| LiveFunction { path: function.name().clone(), sha256: function.sha256().to_owned() })
                 .collect(),
+            rules: version.rules.clone(),
         };
         let topics = self.topics().map(|topic| LiveTopic {
             name: topic.name.clone(),
@@ -98,10 +103,14 @@ impl Catalog {
                 }
             }
             let version = topic.version.as_ref().filter(|_| problems.is_empty());
-            let version = version.map(|version| TopicVersion { revision: version.revision.clone(), functions });
+            let version = version.map(|version| TopicVersion {
+                revision: version.revision.clone(),
+                functions,
+                rules: version.rules.clone(),
+            });
             lost.extend_from_slice(&problems);
             let stale = stale(topic, problems);
-            topics.insert(topic.name.clone(), Topic { name: topic.name.clone(), version, stale });
+            topics.insert(topic.name.clone(), Topic { name: topic.name.clone(), version, stale, warnings: Vec::new() });
         }
         lost.sort_unstable();
         lost.dedup();

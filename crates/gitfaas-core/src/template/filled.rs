@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 
 use super::Values;
 use super::text::{Piece, Reserved, Symbol, Text};
+use crate::catalog::params::ParamType;
 use crate::manifest::{Hole, Holed};
 
 /// What stands for a symbol.
@@ -13,30 +14,50 @@ pub(super) enum Filling<'a> {
     Hole(Hole),
 }
 
+/// The value of a parameter, and its type where the topic declares one.
+#[derive(Clone, Copy)]
+pub(super) struct Given<'a> {
+    pub(super) text: &'a str,
+    pub(super) kind: Option<ParamType>,
+}
+
+impl Given<'_> {
+    /// Whether it stands in JSON as it is; anything else is a string.
+    ///
+    /// Of the type that is declared only what has it; undeclared, only canonical integers and booleans.
+    pub(super) fn is_bare(self) -> bool {
+        match self.kind {
+            Some(ParamType::String) => false,
+            Some(kind) => kind.has(self.text),
+            None => ParamType::Boolean.has(self.text) || ParamType::Integer.has(self.text),
+        }
+    }
+}
+
 /// The values by symbol. What has to be spelled is spelled once, when it is first needed.
 pub(super) struct Filled<'a> {
     values: &'a Values<'a>,
     /// By the place of the template's parameters.
-    parameters: Vec<&'a str>,
+    parameters: Vec<Given<'a>>,
     request: OnceCell<String>,
 }
 
 impl<'a> Filled<'a> {
     /// `parameters` are the values of the template's parameters, in their order.
-    pub(super) fn new(values: &'a Values<'a>, parameters: Vec<&'a str>) -> Self {
+    pub(super) fn new(values: &'a Values<'a>, parameters: Vec<Given<'a>>) -> Self {
         Self { values, parameters, request: OnceCell::new() }
     }
 
     /// The value of the parameter at `index`.
-    pub(super) fn parameter(&self, index: usize) -> &'a str {
-        self.parameters.get(index).copied().unwrap_or_default()
+    pub(super) fn parameter(&self, index: usize) -> Given<'a> {
+        self.parameters.get(index).copied().unwrap_or(Given { text: "", kind: None })
     }
 
     /// What stands for `symbol`.
     pub(super) fn of(&self, symbol: &Symbol) -> Filling<'_> {
         let values = self.values;
         let reserved = match symbol {
-            Symbol::Parameter(index, _) => return Filling::Text(self.parameter(*index)),
+            Symbol::Parameter(index, _) => return Filling::Text(self.parameter(*index).text),
             Symbol::Reserved(reserved) => *reserved,
         };
         Filling::Text(match reserved {

@@ -33,6 +33,12 @@ pub const RESERVED: [&str; 13] = [
     "TRACEPARENT",
 ];
 
+/// Whether a placeholder can have this name.
+pub fn is_placeholder_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    name.bytes().all(allowed) && name.bytes().next().is_some_and(|first| !first.is_ascii_digit())
+}
+
 /// What a mark stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Meaning {

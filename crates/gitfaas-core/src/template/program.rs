@@ -2,7 +2,7 @@
 //!
 //! All that never changes is JSON already; a message costs one pass over the steps.
 
-use super::filled::{Filled, Filling};
+use super::filled::{Filled, Filling, Given};
 use super::text::{Piece, Symbol, Text};
 use super::tree::{Tree, Value};
 use crate::manifest::{Hole, Holed};
@@ -115,22 +115,16 @@ impl Page {
         self.json.push_hole(hole);
     }
 
-    /// A value on its own: what is a canonical integer or a boolean is taken as such, anything else as text.
-    fn bare(&mut self, value: &str) {
-        if is_typed(value) {
-            self.push(value);
+    /// A value on its own.
+    fn bare(&mut self, value: Given<'_>) {
+        if value.is_bare() {
+            self.push(value.text);
         } else {
             self.push("\"");
-            escape(value, |part| self.push(part));
+            escape(value.text, |part| self.push(part));
             self.push("\"");
         }
     }
-}
-
-/// Whether `value` is `true`, `false`, or an integer in the only way to write it that fits 64 bits.
-fn is_typed(value: &str) -> bool {
-    let canonical = |number: i64| number.to_string() == value;
-    matches!(value, "true" | "false") || value.len() <= 20 && value.parse().is_ok_and(canonical)
 }
 
 /// Hands on `text` as the inside of a JSON string, in parts.
@@ -159,14 +153,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_canonical_integers_and_booleans_are_typed() {
+    fn undeclared_only_canonical_integers_and_booleans_are_typed() {
+        let is_bare = |text| Given { text, kind: None }.is_bare();
         for value in ["0", "-1", "9223372036854775807", "-9223372036854775808", "true", "false"] {
-            assert!(is_typed(value), "{value}");
+            assert!(is_bare(value), "{value}");
         }
         for value in
             ["", "-0", "+1", "007", "1.10", "1e3", "yes", "True", "null", "~", " 1", "1_0", "9223372036854775808"]
         {
-            assert!(!is_typed(value), "{value}");
+            assert!(!is_bare(value), "{value}");
         }
     }
 

@@ -9,6 +9,7 @@ use crate::url::BaseUrl;
 use serde_json::json;
 
 use super::*;
+use crate::catalog::params::ParamRules;
 use crate::id::Try;
 use crate::key::LedgerKey;
 
@@ -51,6 +52,7 @@ fn with<T>(params: &[(&str, &str)], work: impl FnOnce(&Values<'_>) -> T) -> T {
         namespace: "functions",
         traceparent: None,
         params: &params,
+        rules: &ParamRules::default(),
         fillings: &fillings(1),
     })
 }

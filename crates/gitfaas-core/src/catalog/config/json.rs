@@ -1,17 +1,21 @@
-//! JSON with places: text to tree, and the mistakes of JSON in words.
+//! JSON with places: bytes to a tree, and the mistakes of JSON in words.
 //!
-//! What the tree means is for the reader of the config file to say.
+//! The tree is that of YAML, which knows all that JSON does; a key that is given twice is in it twice. What it means is
+//! for the reader of the config file to say.
 
 use std::cell::Cell;
 
-use jsonc_parser::ast::Value;
+use jsonc_parser::ast;
+use jsonc_parser::common::Ranged as _;
 use jsonc_parser::errors::{ParseError, ParseErrorKind};
 use jsonc_parser::{CollectOptions, ParseOptions, ParseStringErrorKind, parse_to_ast};
 
+use super::words::quoted;
 use crate::problem::{Position, Problem};
+use crate::yaml::{Entry, Node, Value};
 
 /// Turns places in a text into lines and columns.
-pub(super) struct Places<'t> {
+struct Places<'t> {
     text: &'t str,
     /// The place asked for last. Places are mostly asked for in the order of the text, so counting goes on from it.
     last: Cell<(usize, Position)>,
@@ -20,12 +24,12 @@ pub(super) struct Places<'t> {
 const START: (usize, Position) = (0, Position { line: 1, column: 1 });
 
 impl<'t> Places<'t> {
-    pub(super) fn of(text: &'t str) -> Self {
+    fn of(text: &'t str) -> Self {
         Self { text, last: Cell::new(START) }
     }
 
     /// The position of the character at byte `offset`; of the end for an offset behind it.
-    pub(super) fn position(&self, offset: usize) -> Position {
+    fn position(&self, offset: usize) -> Position {
         let offset = self.text.floor_char_boundary(offset);
         let (from, mut position) = if self.last.get().0 <= offset { self.last.get() } else { START };
         for character in self.text[from..offset].chars() {
@@ -39,6 +43,27 @@ impl<'t> Places<'t> {
         position
     }
 
+    /// A value of the parser with its places. How deep it goes is bounded by the parser.
+    fn node(&self, value: &ast::Value<'_>) -> Node {
+        let position = self.position(value.start());
+        let value = match value {
+            ast::Value::StringLit(text) => Value::String(text.value.to_string()),
+            ast::Value::NumberLit(number) => number_of(number.value),
+            ast::Value::BooleanLit(truth) => Value::Bool(truth.value),
+            ast::Value::NullKeyword(_) => Value::Null,
+            ast::Value::Array(list) => Value::Sequence(list.elements.iter().map(|item| self.node(item)).collect()),
+            ast::Value::Object(object) => {
+                let entry = |property: &ast::ObjectProp<'_>| Entry {
+                    key: property.name.as_str().to_owned(),
+                    position: self.position(property.name.start()),
+                    value: self.node(&property.value),
+                };
+                Value::Mapping(object.properties.iter().map(entry).collect())
+            }
+        };
+        Node { position, plain: false, value }
+    }
+
     /// The byte at which a line, counted from 1, begins.
     fn line_start(&self, line: usize) -> usize {
         let breaks = self.text.match_indices('\n').map(|(place, _)| place + 1);
@@ -46,8 +71,14 @@ impl<'t> Places<'t> {
     }
 }
 
+/// A number as JSON writes it: whole where it is written so and fits.
+fn number_of(text: &str) -> Value {
+    let float = || Value::Float(text.parse().unwrap_or_default());
+    text.parse().map_or_else(|_| float(), Value::Int)
+}
+
 /// The text of a file, if it is one.
-pub(super) fn text<'b>(file: &str, bytes: &'b [u8]) -> Result<&'b str, Problem> {
+fn text<'b>(file: &str, bytes: &'b [u8]) -> Result<&'b str, Problem> {
     if bytes.starts_with(b"\xef\xbb\xbf") {
         let message = "the file begins with a byte order mark, which JSON does not allow";
         return Err(Problem::at(file, START.1, message).help("save it as UTF-8 without BOM"));
@@ -68,27 +99,26 @@ pub(super) fn text<'b>(file: &str, bytes: &'b [u8]) -> Result<&'b str, Problem> 
     Ok(text)
 }
 
-/// What could be read of a text: a problem where it is not JSON, and its tree where there is one nevertheless.
-pub(super) struct Read<'t> {
-    pub(super) value: Option<Value<'t>>,
-    pub(super) problem: Option<Problem>,
-}
-
-/// Reads JSON, and no more than JSON.
-pub(super) fn read<'t>(file: &str, places: &Places<'t>) -> Read<'t> {
-    match parse(places.text, &strict()) {
-        Ok(value) => Read { value, problem: beyond_json(file, places) },
+/// What the bytes of a file say: the tree, where there is one at all, and what is not JSON about it.
+pub(super) fn read(file: &str, bytes: &[u8]) -> (Option<Node>, Vec<Problem>) {
+    let text = match text(file, bytes) {
+        Ok(text) => text,
+        Err(problem) => return (None, vec![problem]),
+    };
+    let places = Places::of(text);
+    let (tree, problem) = match parse(text, &strict()) {
+        Ok(tree) => (tree, beyond_json(file, &places)),
         Err(error) => {
-            let position = places.position(error.range().start);
-            let (message, help) = explain(&error, places.text);
-            let mut problem = Problem::at(file, position, message);
+            let (message, help) = explain(&error, text);
+            let mut problem = Problem::at(file, places.position(error.range().start), message);
             problem.help = help.map(str::to_owned);
-            Read { value: parse(places.text, &ParseOptions::default()).ok().flatten(), problem: Some(problem) }
+            (parse(text, &ParseOptions::default()).ok().flatten(), Some(problem))
         }
-    }
+    };
+    (tree.map(|tree| places.node(&tree)), Vec::from_iter(problem))
 }
 
-fn parse<'t>(text: &'t str, options: &ParseOptions) -> Result<Option<Value<'t>>, ParseError> {
+fn parse<'t>(text: &'t str, options: &ParseOptions) -> Result<Option<ast::Value<'t>>, ParseError> {
     parse_to_ast(text, &CollectOptions::default(), options).map(|result| result.value)
 }
 
@@ -161,36 +191,4 @@ fn explain(error: &ParseError, text: &str) -> (String, Option<&'static str>) {
         | Kind::UnexpectedComma
         | Kind::UnexpectedToken => (format!("expected a value, found {}", found()), None),
     }
-}
-
-/// The type of a value as people call it.
-pub(super) const fn name_of_type(value: &Value<'_>) -> &'static str {
-    match value {
-        Value::StringLit(_) => "a string",
-        Value::NumberLit(_) => "a number",
-        Value::BooleanLit(_) => "true or false",
-        Value::Object(_) => "an object",
-        Value::Array(_) => "a list",
-        Value::NullKeyword(_) => "null",
-    }
-}
-
-/// What somebody wrote, cut where it is long.
-pub(super) fn quoted(text: &str) -> String {
-    const MOST: usize = 80;
-    let shown: String = text.chars().take(MOST).collect();
-    let cut = if text.chars().nth(MOST).is_some() { "…" } else { "" };
-    format!("`{}{cut}`", harmless(&shown))
-}
-
-/// The text with nothing in it that a terminal would obey or that could not be seen.
-pub(super) fn harmless(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '"' | '\'' | '\\' => shown.push(character),
-            _ => shown.extend(character.escape_debug()),
-        }
-    }
-    shown
 }
