@@ -39,7 +39,7 @@ pub(crate) use self::follow::after_cut;
 pub use self::hub::{Hub, Subscription};
 pub use self::publish::Published;
 pub use self::query::Tree;
-pub use self::refresh::{Refresh, read_source};
+pub use self::refresh::{ReadSource, Refresh, read_source};
 pub use self::respond::Answer;
 
 use self::hold::Held;

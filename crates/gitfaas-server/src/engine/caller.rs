@@ -3,6 +3,7 @@
 use gitfaas_core::id::{RunId, Try};
 use gitfaas_core::key::{FunctionUid, TOKEN_PREFIX};
 use gitfaas_core::request::Lineage;
+use gitfaas_core::topic::TopicName;
 
 use super::{Engine, EngineError, ErrorCode};
 
@@ -55,7 +56,10 @@ impl Engine {
     }
 
     /// Where a publish of this caller's stands in its pipeline.
-    pub(super) async fn lineage(&self, caller: Caller) -> Result<Lineage, EngineError> {
+    ///
+    /// # Errors
+    /// [`ErrorCode::Forbidden`] when the topic of a run says that its functions may not publish to `topic`.
+    pub(super) async fn lineage(&self, caller: Caller, topic: &str) -> Result<Lineage, EngineError> {
         let parent = match caller {
             Caller::Anyone => return Ok(Lineage::default()),
             Caller::Run(run, _) | Caller::Because(run) => run,
@@ -69,10 +73,29 @@ impl Engine {
                 format!("X-Gitfaas-Parent names the run {parent}, which is not in the ledger"),
             ),
         };
-        if self.parts.store.run(parent).await?.is_none() {
-            return Err(gone());
+        let run = self.parts.store.run(parent).await?.ok_or_else(gone)?;
+        // Who only names a run shows no right that could be narrower than anybody's.
+        if matches!(caller, Caller::Run(..)) {
+            self.check_publishes(&run.topic, topic)?;
         }
         let request = self.parts.store.request(parent.request()).await?.ok_or_else(gone)?;
         Ok(Lineage { parent: Some(parent), hops: request.lineage.hops.saturating_add(1) })
+    }
+
+    /// Refuses a publish by a function of the topic `of` to a topic that its `publishes` leaves out.
+    fn check_publishes(&self, of: &TopicName, topic: &str) -> Result<(), EngineError> {
+        let catalog = self.catalog.load();
+        let version = catalog.as_ref().as_ref().and_then(|catalog| catalog.topic(of)?.version.as_ref());
+        // A topic that does not exist is told as such; a run whose topic is gone may what it could by default.
+        let (Some(version), Ok(name)) = (version, topic.parse()) else { return Ok(()) };
+        if version.rules.may_publish(&name) {
+            return Ok(());
+        }
+        let globs = version.rules.publishes.iter().flatten().map(|glob| format!("`{glob}`")).collect::<Vec<_>>();
+        let allowed = if globs.is_empty() { "nothing".to_owned() } else { globs.join(", ") };
+        let detail = format!(
+            "functions of the topic `{of}` may not publish to `{name}`: its `publishes` in the config file allows {allowed}"
+        );
+        Err(EngineError::new(ErrorCode::Forbidden, detail))
     }
 }

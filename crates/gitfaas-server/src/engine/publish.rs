@@ -74,7 +74,7 @@ impl Engine {
             ));
         }
         check_json(&message)?;
-        let lineage = self.lineage(caller).await?;
+        let lineage = self.lineage(caller, topic).await?;
         let now = self.now();
         let payload = message.payload.clone();
         let (request, Plan { runs, message }) = self.plan(topic, message, lineage, now)?;

@@ -50,7 +50,7 @@ impl Engine {
         let snapshot = self.parts.source.snapshot().await.map_err(unavailable)?;
         let previous = self.catalog.load_full();
         let previous = previous.as_ref().as_ref();
-        let (config, files) = match self.read(&*snapshot).await {
+        let read = match read_source(&*snapshot, self.parts.source.config_path()).await {
             Ok(read) => read,
             Err(problems) => {
                 self.succeeded(problems.clone());
@@ -58,9 +58,8 @@ impl Engine {
                 return Ok(Refresh { revision, changes: Vec::new(), problems });
             }
         };
-        let revision = snapshot.revision(&files);
-        let config_path = self.parts.source.config_path();
-        let catalog = Catalog::compile(revision, config_path, &config, &files.into_iter().collect(), previous);
+        let revision = snapshot.revision(&read.files);
+        let catalog = read.compile(revision, previous);
         let changes = catalog.changes(previous.unwrap_or(&Catalog::default()));
         if previous.is_none_or(|previous| previous.live() != catalog.live()) {
             self.keep(&catalog).await?;
@@ -71,14 +70,6 @@ impl Engine {
         self.metrics.serves(&catalog);
         self.catalog.store(Arc::new(Some(catalog)));
         Ok(Refresh { revision, changes, problems })
-    }
-
-    /// Reads the config file and every file it names.
-    async fn read(
-        &self,
-        snapshot: &dyn Snapshot,
-    ) -> Result<(Config, BTreeMap<FunctionName, Result<Bytes, String>>), Vec<Problem>> {
-        read_source(snapshot, self.parts.source.config_path()).await
     }
 
     /// Serves what was served last, before the source is read for the first time.
@@ -132,23 +123,63 @@ impl Engine {
     }
 }
 
-/// Reads a source's config file and every file that it names.
+/// The config file that is looked for when none is named, and what may stand in its place.
+const CONFIG_FILES: [&str; 3] = ["config.json", "config.yaml", "config.yml"];
+
+/// A config file that is right, with every file that it names.
+#[derive(Debug)]
+pub struct ReadSource {
+    /// Where the config file is.
+    pub config_path: FunctionName,
+    /// What it says.
+    pub config: Config,
+    /// The files, the config file among them, which is part of the state that a revision names.
+    pub files: BTreeMap<FunctionName, Result<Bytes, String>>,
+}
+
+impl ReadSource {
+    /// The catalog of what was read, at this revision.
+    pub fn compile(self, revision: String, previous: Option<&Catalog>) -> Catalog {
+        let files = self.files.into_iter().collect();
+        Catalog::compile(revision, self.config_path.as_str(), &self.config, &files, previous)
+    }
+}
+
+/// Reads a source's config file and every file that it names. In place of a `config.json` that is not there,
+/// `config.yaml` or `config.yml` is taken.
 ///
 /// # Errors
 /// What is wrong with the config file.
-pub async fn read_source(
-    snapshot: &dyn Snapshot,
-    config_path: &str,
-) -> Result<(Config, BTreeMap<FunctionName, Result<Bytes, String>>), Vec<Problem>> {
-    let whole = |message: String| vec![Problem::of_file(config_path, message)];
-    let path: FunctionName = config_path.parse().map_err(|error| whole(format!("{error}")))?;
-    let bytes = snapshot.read(&path, MAX_FILE).await.map_err(|why| whole(format!("the config file {why}")))?;
-    let config = Config::parse(config_path, &bytes)?;
+pub async fn read_source(snapshot: &dyn Snapshot, config_path: &str) -> Result<ReadSource, Vec<Problem>> {
+    let (config_path, bytes) = config_file(snapshot, config_path).await.map_err(|problem| vec![problem])?;
+    let config = Config::parse(config_path.as_str(), &bytes)?;
     let mut files = BTreeMap::new();
     for name in config.paths() {
         files.insert(name.clone(), snapshot.read(name, MAX_FILE).await);
     }
-    // The config file is part of the state that a revision names.
-    files.insert(path, Ok(bytes));
-    Ok((config, files))
+    files.insert(config_path.clone(), Ok(bytes));
+    Ok(ReadSource { config_path, config, files })
+}
+
+async fn config_file(snapshot: &dyn Snapshot, config_path: &str) -> Result<(FunctionName, Bytes), Problem> {
+    let candidates = if config_path == CONFIG_FILES[0] { &CONFIG_FILES[..] } else { &[config_path][..] };
+    let mut found = Vec::new();
+    let mut missed = None;
+    for &candidate in candidates {
+        let path: FunctionName = candidate.parse().map_err(|error| Problem::of_file(candidate, format!("{error}")))?;
+        match snapshot.read(&path, MAX_FILE).await {
+            Ok(bytes) => found.push((path, bytes)),
+            // What is told is why the one that was named is not there.
+            Err(why) => missed = missed.or(Some(why)),
+        }
+    }
+    let others: Vec<String> = found.iter().skip(1).map(|(path, _)| format!("`{path}`")).collect();
+    match found.into_iter().next() {
+        Some(only) if others.is_empty() => Ok(only),
+        Some((first, _)) => {
+            let message = format!("this config file and {} are both here", others.join(" and "));
+            Err(Problem::of_file(first.as_str(), message).help("keep one of them"))
+        }
+        None => Err(Problem::of_file(config_path, format!("the config file {}", missed.unwrap_or_default()))),
+    }
 }

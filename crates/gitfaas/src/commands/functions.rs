@@ -35,10 +35,9 @@ impl Functions {
         let snapshot = source.snapshot().await?;
         let (catalog, config_problems) = match read_source(&*snapshot, source.config_path()).await {
             Err(problems) => (Catalog::default(), problems),
-            Ok((config, files)) => {
-                let revision = snapshot.revision(&files);
-                let files = files.into_iter().collect();
-                (Catalog::compile(revision, source.config_path(), &config, &files, None), Vec::new())
+            Ok(read) => {
+                let revision = snapshot.revision(&read.files);
+                (read.compile(revision, None), Vec::new())
             }
         };
         Ok(Self { catalog, config_problems, snapshot })

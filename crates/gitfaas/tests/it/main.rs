@@ -14,6 +14,7 @@ mod last_good;
 mod lineage;
 mod pods;
 mod readme;
+mod rules;
 mod runs;
 mod seed;
 mod stop;

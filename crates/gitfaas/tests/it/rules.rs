@@ -1,0 +1,80 @@
+//! What the config file says of a topic beside its functions, as somebody who publishes meets it.
+
+use reqwest::StatusCode;
+
+use crate::support::{Repository, Server, eventually, shell_job};
+
+/// A repository with this config file and, for each path, a function that is this script.
+fn repository(config: &str, config_text: &str, scripts: &[(&str, &str)]) -> Repository {
+    let repository = Repository::empty();
+    for (path, script) in scripts {
+        repository.write(path, &shell_job(script));
+    }
+    repository.write(config, config_text);
+    repository
+}
+
+#[tokio::test]
+async fn a_declared_parameter_is_checked_and_filled_in() {
+    let repository = Repository::empty();
+    repository.write(
+        "web.yaml",
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web-{{size}}\nspec:\n  replicas: {{replicas}}\n",
+    );
+    repository.write(
+        "config.json",
+        r#"{"topics": [{"name": "scale", "configs": ["web.yaml"], "params": {
+            "replicas": {"type": "integer", "minimum": 1, "maximum": 7, "default": 3},
+            "size": {"type": "string", "enum": ["small", "large"]}
+        }}]}"#,
+    );
+    let server = Server::dev(repository.path()).await;
+    for (query, code, told) in [
+        ("", "missing-parameter", "the topic `scale` needs the parameter `size`: publish with `?size=…`"),
+        ("?sise=small", "missing-parameter", "the topic `scale` needs the parameter `size`: did you mean `sise`?"),
+        ("?size=huge", "invalid-parameter", "has to be one of `small`, `large`, and is `huge`"),
+        ("?size=small&replicas=8", "invalid-parameter", "has to be 7 or less, and is `8`"),
+        ("?size=small&replicas=two", "invalid-parameter", "has to be a whole number"),
+    ] {
+        let reply = server.post(&format!("/publish/scale{query}"), "").await;
+        assert_eq!((reply.status, reply.code()), (StatusCode::UNPROCESSABLE_ENTITY, code.to_owned()), "{query}");
+        assert!(reply.text().contains(told), "{query}: {}", reply.text());
+    }
+    let listed = server.get("/api/v1/requests").await.json();
+    assert_eq!(listed["items"], serde_json::json!([]), "nothing is stored of what is refused");
+    let view = server.finished(&server.publish("scale?size=large", "").await).await;
+    assert_eq!(view["runs"][0]["objects"][0]["name"], "web-large");
+}
+
+#[tokio::test]
+async fn a_function_publishes_only_to_what_its_topic_says() {
+    let publish = |topic: &str| {
+        format!("curl -sS -o answer.{topic} -H \"Authorization: Bearer $RUN_TOKEN\" -d x $GITFAAS_URL/publish/{topic}")
+    };
+    let script = format!("{}; {}", publish("audit-log"), publish("other"));
+    let config = "topics:\n- {name: first, configs: [first.yaml], publishes: [audit-*]}\n- {name: audit-log, configs: [log.yaml]}\n- {name: other, configs: [log.yaml]}\n";
+    let repository = repository("config.yaml", config, &[("first.yaml", &script), ("log.yaml", "true")]);
+    let server = Server::dev(repository.path()).await;
+    server.finished(&server.publish("first", "").await).await;
+    let answers = eventually("both answers are there", async || {
+        let answer = |topic: &str| std::fs::read_to_string(repository.file(&format!("answer.{topic}"))).ok();
+        answer("audit-log").zip(answer("other")).filter(|(one, other)| !one.is_empty() && !other.is_empty())
+    })
+    .await;
+    assert!(answers.0.contains("requestUid"), "{}", answers.0);
+    let refused: serde_json::Value = serde_json::from_str(&answers.1).expect("a problem");
+    assert_eq!((&refused["code"], &refused["status"]), (&"forbidden".into(), &403.into()));
+    assert!(refused["detail"].as_str().is_some_and(|detail| detail.ends_with("allows `audit-*`")), "{refused}");
+    assert_eq!(server.post("/publish/other", "").await.status, StatusCode::ACCEPTED, "anybody else may");
+}
+
+#[tokio::test]
+async fn two_config_files_are_a_mistake_and_one_of_either_form_is_not() {
+    let repository = repository("config.yml", "topics: [{name: t, configs: [t.yaml]}]\n", &[("t.yaml", "true")]);
+    let server = Server::dev(repository.path()).await;
+    server.publish("t", "").await;
+    repository.write("config.json", r#"{"topics": [{"name": "t", "configs": ["t.yaml"]}]}"#);
+    let refreshed = server.post("/refresh", "").await.json();
+    assert_eq!(refreshed["problems"][0]["message"], "this config file and `config.yml` are both here");
+    server.publish("t", "what was served goes on being served").await;
+}
