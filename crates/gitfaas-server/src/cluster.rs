@@ -53,6 +53,16 @@ pub trait Cluster: Send + Sync + 'static {
     /// When the cluster does not answer.
     async fn follow_logs(&self, job: &ObjectKey) -> Result<BoxStream<'static, LogChunk>, ClusterError>;
 
+    /// Ends a Job for good: what runs of it is told to end, killed when its grace is over, and nothing of it is started
+    /// any more.
+    ///
+    /// When it returns, that is durable; the end itself follows, is told by [`watch`](Self::watch), and leaves the logs
+    /// until the Job is released. Safe to repeat; a Job that is over or does not exist is no error.
+    ///
+    /// # Errors
+    /// When the cluster does not answer: it is asked again.
+    async fn end(&self, job: &ObjectKey) -> Result<(), ClusterError>;
+
     /// The Job's end is settled and its logs are kept: its own time to live may begin. Safe to repeat; a Job that does
     /// not exist is no error.
     ///

@@ -134,6 +134,11 @@ impl Cluster for LocalCluster {
         Ok(Arc::clone(&self.shared).follow(FileName::of(job)))
     }
 
+    async fn end(&self, job: &ObjectKey) -> Result<(), ClusterError> {
+        let (shared, job) = (Arc::clone(&self.shared), job.clone());
+        blocking(move || shared.end(&job)).await.map_err(|error| failed("end it", &error))
+    }
+
     /// The Job's logs and folders go at once, as the ledger has what is to be kept; its name stays taken for its time
     /// to live, and for a day at least the same try is not started again.
     async fn release(&self, job: &ObjectKey) -> Result<(), ClusterError> {

@@ -3,6 +3,7 @@
 #[expect(clippy::panic, reason = "support of tests, which fail so")]
 mod support;
 
+mod ending;
 mod jobs;
 mod objects;
 mod pods;

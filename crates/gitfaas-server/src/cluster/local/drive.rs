@@ -48,6 +48,8 @@ impl Shared {
         let mut stop = self.stop.subscribe();
         tokio::select! {
             () = sleep(self.time_left(until)) => self.enqueue(job),
+            // What waits for nothing any more is not held up by the queue.
+            () = job.wake.notified() => self.enqueue(Arc::clone(&job)),
             // Who sends it is as good as gone if it is.
             _ = stop.wait_for(|stop| *stop != Stop::No) => {}
         }
@@ -98,8 +100,8 @@ impl Shared {
             (Step::Goes(_) | Step::Ends, Stop::Leave) => Ok(Some(Next::Leave)),
             (Step::Goes(standing), Stop::End(_)) if hand.lives.is_empty() && !standing.begins => Ok(Some(Next::Leave)),
             (Step::Goes(standing), Stop::No) => self.go_on(job, hand, standing, signs).await,
-            (Step::Goes(_) | Step::Ends, Stop::End(grace)) => self.end(hand, grace, signs).await,
-            (Step::Ends, Stop::No) => self.end(hand, PATIENCE, signs).await,
+            (Step::Goes(_) | Step::Ends, Stop::End(grace)) => self.end_lives(hand, grace, signs).await,
+            (Step::Ends, Stop::No) => self.end_lives(hand, PATIENCE, signs).await,
         }
     }
 
@@ -133,13 +135,14 @@ impl Shared {
             ended = hand.one_ended() => ended?,
             () = sleep(if begins { BEGINS.min(until) } else { until }) => {}
             _ = signs.freed.changed(), if wants_slot => {}
+            () = job.wake.notified() => {}
             _ = signs.stop.wait_for(|stop| *stop != Stop::No) => {}
         }
         Ok(None)
     }
 
     /// Ends what lives, and waits until it has ended.
-    async fn end(&self, hand: &mut Hand, grace: Duration, signs: &mut Signs) -> io::Result<Option<Next>> {
+    async fn end_lives(&self, hand: &mut Hand, grace: Duration, signs: &mut Signs) -> io::Result<Option<Next>> {
         if hand.lives.is_empty() {
             // It has not yet written down who it is.
             sleep(BEGINS).await;

@@ -3,13 +3,13 @@
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use gitfaas_core::run::machine::Observation;
 use gitfaas_core::run::{JobState, ObjectKey, Reason};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
 
 use super::feed::Feeds;
@@ -31,6 +31,10 @@ pub(super) struct Job {
     pub(super) owner: Owner,
     standing: Mutex<Standing>,
     memory: Mutex<Memory>,
+    /// Whether its end is certain: it then waits for nothing.
+    pub(super) ending: AtomicBool,
+    /// Wakes its task.
+    pub(super) wake: Notify,
     /// Whether it is to be released as soon as it is over.
     pub(super) release: AtomicBool,
 }
@@ -45,7 +49,16 @@ pub(super) struct Standing {
 impl Job {
     pub(super) fn new(file: FileName, key: ObjectKey, owner: Owner, standing: Standing) -> Self {
         let standing = Mutex::new(standing);
-        Self { file, key, owner, standing, memory: Mutex::default(), release: AtomicBool::new(false) }
+        Self {
+            file,
+            key,
+            owner,
+            standing,
+            memory: Mutex::default(),
+            ending: AtomicBool::new(false),
+            wake: Notify::new(),
+            release: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn standing(&self) -> Standing {
@@ -186,6 +199,10 @@ impl Shared {
     pub(super) fn enqueue(self: &Arc<Self>, job: Arc<Job>) {
         {
             let mut queue = lock(&self.queue);
+            if job.ending.load(Ordering::SeqCst) {
+                drop(queue);
+                return self.drive(job, self.take_slot());
+            }
             if queue.live >= self.settings.max_live {
                 let most = self.settings.max_live;
                 let message = format!("{most} pods run at once on this machine; it is started when it is its turn");
@@ -196,6 +213,23 @@ impl Shared {
             queue.waiting.push_back(job);
         }
         self.pump();
+    }
+
+    /// Lets the end of a Job come that waits, or of which something runs.
+    pub(super) fn hurry(self: &Arc<Self>, job: Arc<Job>) {
+        // Told before the queue is looked at: either it is found there, or who puts it there sees that.
+        job.ending.store(true, Ordering::SeqCst);
+        let waited = {
+            let waiting = &mut lock(&self.queue).waiting;
+            let place = waiting.iter().position(|other| Arc::ptr_eq(other, &job));
+            place.and_then(|place| waiting.remove(place)).is_some()
+        };
+        if waited {
+            let slot = self.take_slot();
+            self.drive(job, slot);
+        } else {
+            job.wake.notify_one();
+        }
     }
 
     /// Starts what waits, as far as there are slots.

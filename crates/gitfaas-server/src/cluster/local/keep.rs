@@ -11,7 +11,7 @@ use gitfaas_core::run::{JobState, ObjectKey, Reason};
 use jiff::Timestamp;
 
 use super::disk;
-use super::folder::{Object, Record, Released};
+use super::folder::{Ending, Object, Record, Released};
 use super::jobs::{Job, Shared, Standing};
 use super::names::FileName;
 use super::spec::{Refused, Spec};
@@ -102,6 +102,20 @@ impl Shared {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Ends a Job for good. What runs of it is ended by its task, here or in the next server.
+    pub(super) fn end(self: &Arc<Self>, key: &ObjectKey) -> io::Result<()> {
+        let Some(job) = self.job(&FileName::of(key)) else { return Ok(()) };
+        let _alone = self.stripe(&job.file);
+        let ending = self.folder.ending(&job.file);
+        if job.standing().state.is_final() || ending.exists() {
+            return Ok(());
+        }
+        let reason = Reason::new("Cancelled", "it was ended because its run was cancelled");
+        disk::replace(&ending, &Ending { state: JobState::Interrupted { reason } })?;
+        self.hurry(job);
+        Ok(())
     }
 
     /// Lets a Job go, now or as soon as it is over.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use gitfaas_core::run::JobState;
@@ -127,6 +128,7 @@ impl Shared {
         };
         let owner = record.owner();
         let job = Arc::new(Job::new(file.clone(), record.key, owner, standing));
+        job.ending.store(self.folder.ending(file).exists(), Ordering::SeqCst);
         match end {
             Some(_) => left.over.push(job),
             None if starts.is_empty() => left.waiting.push((record.created_at, job)),
