@@ -17,7 +17,7 @@ use jiff::Timestamp;
 pub use self::error::{Failure, FailureCode, PlanError};
 use crate::admission::{Policy, admit, group_of};
 use crate::catalog::{Function, Topic, TopicVersion};
-use crate::id::{RunId, Try};
+use crate::id::{RequestId, RunId, Try};
 use crate::key::LedgerKey;
 use crate::manifest::{Fillings, RecordedManifest};
 use crate::nearest::did_you_mean;
@@ -26,6 +26,9 @@ use crate::request::{MAX_HOPS, Request};
 use crate::run::{ObjectKey, Run};
 use crate::template::{RESERVED, Values};
 use crate::url::BaseUrl;
+
+/// The request that is planned for where nothing will be stored: no server gives out this id, whose time is 1970.
+pub const UNSTORED: RequestId = RequestId::from_bytes([0, 0, 0, 0, 0, 0, 0x70, 0, 0x80, 0, 0, 0, 0, 0, 0, 1]);
 
 /// A message, and what it meets.
 #[derive(Debug, Clone, Copy)]

@@ -11,8 +11,9 @@ mod origin;
 mod params;
 mod publish;
 mod read;
+mod render;
 mod status;
-#[cfg_attr(not(test), expect(dead_code, reason = "the handlers that ask it follow"))]
+mod topics;
 mod verb;
 mod view;
 pub mod wire;
@@ -21,7 +22,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::routing::post;
 use bytes::Bytes;
+use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -79,9 +82,9 @@ pub fn router(engine: Arc<Engine>, limits: Limits) -> Router {
 }
 
 /// Every route, with what the contract says about it. A new one is a handler with `#[utoipa::path]`, a line here, and a
-/// line in `contract/refusals.rs`.
+/// line in `contract/refusals.rs`. Verbs on one thing are one route, and bring their part of the contract along.
 fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(contract::head())
+    OpenApiRouter::with_openapi(contract::head().merge_from(topics::Verbs::openapi()))
         .routes(routes!(publish::publish))
         .routes(routes!(publish::respond, old::responses))
         .routes(routes!(old::refresh, old::refresh_by_get))
@@ -92,6 +95,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(status::contract))
         .routes(routes!(read::topics))
         .routes(routes!(read::topic))
+        .route("/api/v1/topics/{topic}", post(topics::act))
         .routes(routes!(read::requests))
         .routes(routes!(read::request))
         .routes(routes!(read::message))
@@ -101,6 +105,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(read::run))
         .routes(routes!(logs::logs))
         .routes(routes!(status::source))
+        .routes(routes!(status::workers))
 }
 
 async fn no_route(uri: axum::http::Uri) -> ApiError {

@@ -1,4 +1,5 @@
-//! The verbs of gitfaas over its four seams: publish, dispatch, observe, respond, refresh, expire, query.
+//! The verbs of gitfaas over its four seams: publish, render, dispatch, observe, respond, refresh, expire,
+//! query.
 //!
 //! The engine knows the traits, not what is behind them, and nothing of HTTP. Each verb has a file; what may follow
 //! what is decided in the core.
@@ -15,7 +16,9 @@ mod observe;
 mod publish;
 mod query;
 mod refresh;
+mod render;
 mod respond;
+mod roster;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -40,10 +43,13 @@ pub use self::hub::{Hub, Subscription};
 pub use self::publish::Published;
 pub use self::query::Tree;
 pub use self::refresh::{ReadSource, Refresh, read_source};
+pub use self::render::Rendered;
 pub use self::respond::Answer;
+pub use self::roster::WorkerStatus;
 
 use self::hold::Held;
 use self::ids::Ids;
+use self::roster::Roster;
 use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::source::Source;
@@ -122,6 +128,7 @@ pub struct Engine {
     stopping: CancellationToken,
     tasks: TaskTracker,
     metrics: Metrics,
+    roster: Roster,
 }
 
 /// How the source stands.
@@ -154,6 +161,7 @@ impl Engine {
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
             metrics,
+            roster: Roster::default(),
         })
     }
 

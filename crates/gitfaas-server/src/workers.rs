@@ -75,7 +75,8 @@ async fn without_fault<T>(worker: &'static str, work: impl Future<Output = T>) -
 }
 
 /// Waits after the `failures`-th failure in a row of what a worker does, having said so.
-async fn wait_after(failures: u32, worker: &'static str, error: &EngineError) {
+async fn wait_after(engine: &Engine, failures: u32, worker: &'static str, error: &EngineError) {
+    engine.worker_failed(worker, error, BACKOFF.ceiling(failures));
     tracing::warn!(worker, failures, %error, "failed; trying again");
     tokio::time::sleep(BACKOFF.ceiling(failures)).await;
 }

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
-use gitfaas_core::message::{Message, MessageMeta};
+use gitfaas_core::message::{Message, MessageMeta, Params};
 use gitfaas_core::run::{Phase, Run};
 
 use super::error::ApiError;
@@ -67,11 +67,21 @@ pub(super) async fn publish(
 
 async fn read_and_publish(app: &App, uri: &Uri, headers: &HeaderMap, body: Body) -> Result<Published, EngineError> {
     let (topic, params) = params::topic_and_params(uri.path(), uri.query())?;
-    let payload = body::read(headers, body, &app.limits).await?;
-    let meta =
-        MessageMeta { content_type: params::content_type(headers), params, traceparent: params::traceparent(headers) };
+    let message = message(app, params, headers, body).await?;
     let caller = params::caller(app, headers).await?;
-    app.engine.publish(&topic, Message { payload, meta }, caller).await
+    app.engine.publish(&topic, message, caller).await
+}
+
+/// The message that is sent: to be published, or to see what would come of that.
+pub(super) async fn message(
+    app: &App,
+    params: Params,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Message, EngineError> {
+    let payload = body::read(headers, body, &app.limits).await?;
+    let content_type = params::content_type(headers);
+    Ok(Message { payload, meta: MessageMeta { content_type, params, traceparent: params::traceparent(headers) } })
 }
 
 fn accepted(published: Published) -> Response {

@@ -1,4 +1,4 @@
-//! Probes, metrics, the source, and the contract.
+//! Probes, metrics, the source, the workers, and the contract.
 
 use axum::Json;
 use axum::extract::State;
@@ -7,7 +7,7 @@ use axum::response::IntoResponse;
 
 use super::App;
 use super::error::ApiError;
-use super::wire::{Ready, SourceView};
+use super::wire::{List, Ready, SourceView, WorkerView};
 
 /// Whether the process answers
 ///
@@ -69,6 +69,28 @@ pub(super) async fn source(State(app): State<App>) -> Json<SourceView> {
         last_error: status.last_error,
         problems,
     })
+}
+
+/// List the background workers
+///
+/// What goes on without being asked, and how it stands: those that have done anything yet, by name.
+#[utoipa::path(
+    get, path = "/api/v1/workers", operation_id = "listWorkers", tag = "server",
+    responses((status = 200, description = "The workers.", body = List<WorkerView>)),
+)]
+pub(super) async fn workers(State(app): State<App>) -> Json<List<WorkerView>> {
+    let workers = app.engine.workers().into_iter().map(|(name, status)| {
+        let (last_failure, last_error) = status.last_failure.unzip();
+        WorkerView {
+            name: name.to_owned(),
+            last_success: status.last_success,
+            last_failure,
+            last_error,
+            failures: status.failures,
+            next_look: status.next_look,
+        }
+    });
+    Json(List { items: workers.collect(), next: None })
 }
 
 /// Read this document

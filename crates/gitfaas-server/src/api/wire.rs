@@ -16,6 +16,7 @@ mod run;
 pub mod schema;
 mod source;
 mod topic;
+mod worker;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -27,7 +28,8 @@ pub use self::request::{RequestView, TreeView};
 pub use self::response::{Answered, Body, ResponseView};
 pub use self::run::{LogView, RunView};
 pub use self::source::{Ready, SourceView};
-pub use self::topic::{FunctionView, TopicView};
+pub use self::topic::{FunctionView, RenderedFunction, RenderedView, TopicView};
+pub use self::worker::WorkerView;
 
 /// A list: `GET /api/v1/topics`, `GET /api/v1/requests`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

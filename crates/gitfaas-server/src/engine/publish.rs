@@ -77,9 +77,9 @@ impl Engine {
         let lineage = self.lineage(caller, topic).await?;
         let now = self.now();
         let payload = message.payload.clone();
-        let (request, Plan { runs, message }) = self.plan(topic, message, lineage, now)?;
+        let id = self.ids.next(now);
+        let (request, Plan { runs, message }) = self.plan(id, topic, message, lineage, now)?;
         let (runs, permit) = self.mark_inline(runs, now);
-        let id = request.id;
         let accepted = Accept { request, payload, runs };
         let runs: Vec<_> = accepted.runs.clone();
         // Before the ledger has them, so that nobody takes them for left by somebody.
@@ -106,8 +106,9 @@ impl Engine {
     }
 
     /// Plans a message for a topic without storing anything.
-    fn plan(
+    pub(super) fn plan(
         &self,
+        id: RequestId,
         topic: &str,
         message: Message,
         lineage: Lineage,
@@ -118,7 +119,7 @@ impl Engine {
         let topic = find_topic(catalog, topic)?;
         let version = topic.version.as_ref().ok_or_else(|| topic_broken(topic))?;
         let request = Request {
-            id: self.ids.next(now),
+            id,
             topic: topic.name.clone(),
             revision: version.revision.clone(),
             received_at: now,
@@ -165,7 +166,7 @@ fn internal() -> EngineError {
 }
 
 /// A message that says that it is JSON must be JSON: the function would fail on it later, where nobody looks.
-fn check_json(message: &Message) -> Result<(), EngineError> {
+pub(super) fn check_json(message: &Message) -> Result<(), EngineError> {
     if !message.meta.is_json() {
         return Ok(());
     }

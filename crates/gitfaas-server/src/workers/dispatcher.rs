@@ -18,6 +18,7 @@ pub(super) async fn run(engine: Arc<Engine>) {
         match look(&engine, &mut recover_at).await {
             Ok(wait) => {
                 failures = 0;
+                engine.worker_succeeded("dispatcher", Some(wait));
                 tokio::select! {
                     () = engine.queued() => {}
                     () = tokio::time::sleep(wait) => {}
@@ -26,7 +27,7 @@ pub(super) async fn run(engine: Arc<Engine>) {
             }
             Err(error) => {
                 failures += 1;
-                super::wait_after(failures, "dispatcher", &error).await;
+                super::wait_after(&engine, failures, "dispatcher", &error).await;
                 // What failed may have been done, and then nobody goes on from there.
                 recover_at = Instant::now();
             }

@@ -15,6 +15,7 @@ pub(super) async fn run(engine: Arc<Engine>) {
         match engine.expire().await {
             Ok(expired) => {
                 failures = 0;
+                engine.worker_succeeded("janitor", Some(look));
                 if expired > 0 {
                     tracing::info!(requests = expired, "forgot expired requests");
                 }
@@ -22,7 +23,7 @@ pub(super) async fn run(engine: Arc<Engine>) {
             }
             Err(error) => {
                 failures += 1;
-                super::wait_after(failures, "janitor", &error).await;
+                super::wait_after(&engine, failures, "janitor", &error).await;
             }
         }
     }

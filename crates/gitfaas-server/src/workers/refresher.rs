@@ -25,10 +25,11 @@ pub(super) async fn run(engine: Arc<Engine>, source: Arc<dyn Source>, reports: R
             failures += 1;
             tokio::select! {
                 () = changed => {}
-                () = super::wait_after(failures, "refresher", &error) => {}
+                () = super::wait_after(&engine, failures, "refresher", &error) => {}
             }
         } else {
             failures = 0;
+            engine.worker_succeeded("refresher", None);
             changed.await;
         }
     }

@@ -26,7 +26,7 @@ pub(super) async fn run(engine: Arc<Engine>, cluster: Arc<dyn Cluster>) {
             Ok(known) => break known,
             Err(error) => {
                 failures += 1;
-                super::wait_after(failures, "watcher", &error).await;
+                super::wait_after(&engine, failures, "watcher", &error).await;
             }
         }
     };
@@ -42,6 +42,7 @@ pub(super) async fn run(engine: Arc<Engine>, cluster: Arc<dyn Cluster>) {
                 lanes.send(run, observation).await;
             }
             ClusterEvent::Synced => {
+                engine.worker_succeeded("watcher", None);
                 if let Some(listed) = listed.take() {
                     report_missing(&engine, &known, &listed).await;
                 }
@@ -56,7 +57,7 @@ async fn report_missing(engine: &Arc<Engine>, known: &[(RunId, ObjectKey)], list
         let mut failures = 0;
         while let Err(error) = engine.miss(*run, job.clone()).await {
             failures += 1;
-            if !try_again(*run, failures, &error).await {
+            if !try_again(engine, *run, failures, &error).await {
                 break;
             }
         }
@@ -97,25 +98,26 @@ impl Lanes {
 }
 
 async fn settle(engine: Arc<Engine>, mut events: mpsc::Receiver<(RunId, Observation)>) {
-    while let Some((run, observation)) = events.recv().await {
+    'next: while let Some((run, observation)) = events.recv().await {
         let mut failures = 0;
         // A fault with one run must not end the lane, and so the watch of all others in it.
         while let Some(Err(error)) = super::without_fault("watcher", engine.observe(run, observation.clone())).await {
             failures += 1;
-            if !try_again(run, failures, &error).await {
-                break;
+            if !try_again(&engine, run, failures, &error).await {
+                continue 'next;
             }
         }
+        engine.worker_succeeded("watcher", None);
     }
 }
 
 /// Waits before trying again; false when that cannot help, and would only hold up what is told of other runs.
-async fn try_again(run: RunId, failures: u32, error: &EngineError) -> bool {
+async fn try_again(engine: &Engine, run: RunId, failures: u32, error: &EngineError) -> bool {
     if !error.may_pass() {
         tracing::error!(run.id = %run, %error, "what the cluster told of the run is left out");
         return false;
     }
-    super::wait_after(failures, "watcher", error).await;
+    super::wait_after(engine, failures, "watcher", error).await;
     true
 }
 

@@ -7,12 +7,12 @@ use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gitfaas_core::catalog::Topic;
-use gitfaas_core::id::{RequestId, Try};
+use gitfaas_core::id::Try;
 use gitfaas_core::key::LedgerKey;
 use gitfaas_core::manifest::Fillings;
 use gitfaas_core::message::MessageMeta;
 use gitfaas_core::nearest::did_you_mean;
-use gitfaas_core::plan::{Input, PlanError, plan};
+use gitfaas_core::plan::{Input, PlanError, UNSTORED, plan};
 use gitfaas_core::problem::Problem;
 use gitfaas_core::request::{Lineage, Request};
 use gitfaas_core::topic::TopicName;
@@ -28,9 +28,6 @@ use crate::exit::Outcome;
 use crate::output::problem::Severity;
 use crate::output::{self, Out};
 use crate::publication::{self, Publication};
-
-/// The request that is rendered for: no server gives out this id, whose time is 1970.
-const REQUEST: RequestId = RequestId::from_bytes([0, 0, 0, 0, 0, 0, 0x70, 0, 0x80, 0, 0, 0, 0, 0, 0, 1]);
 
 /// Runs the command.
 pub(crate) async fn run(arguments: cli::Render, out: Out) -> anyhow::Result<Outcome> {
@@ -99,7 +96,7 @@ fn objects(
     let settings = Settings::default();
     let now = SystemClock.now();
     let request = Request {
-        id: REQUEST,
+        id: UNSTORED,
         topic: topic.name.clone(),
         revision: revision.to_owned(),
         received_at: now,

@@ -4,6 +4,7 @@
 
 mod answers;
 mod browser;
+mod dry_run;
 mod errors;
 mod events;
 mod examples;

@@ -37,3 +37,26 @@ pub struct FunctionView {
     /// The query parameters it needs.
     pub parameters: Vec<String>,
 }
+
+/// What a message would create: `POST /api/v1/topics/{topic}:render`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RenderedView {
+    /// The topic.
+    #[schema(value_type = schema::TopicName)]
+    pub topic: TopicName,
+    /// The revision whose functions were rendered.
+    pub revision: String,
+    /// Each function, in the config's order.
+    pub functions: Vec<RenderedFunction>,
+}
+
+/// What one function would create.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RenderedFunction {
+    /// The path of its template.
+    #[schema(value_type = schema::FunctionName)]
+    pub path: FunctionName,
+    /// Its objects as they would be applied, but for secrets, which are named and not shown.
+    #[schema(value_type = Vec<Object>)]
+    pub objects: Vec<serde_json::Value>,
+}
