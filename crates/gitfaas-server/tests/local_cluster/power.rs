@@ -52,9 +52,38 @@ fn note(root: &Path, name: &str) {
     file.write_all(format!("{name}\n").as_bytes()).expect("a write");
 }
 
+/// What the containers of a Job write, each once.
+fn counts(number: usize) -> Vec<String> {
+    let parts: &[&str] = match number % 4 {
+        2 => &["-0", "-1", "-2"],
+        3 => &["-init", "-a", "-b"],
+        _ => &[""],
+    };
+    parts.iter().map(|part| format!("count-{number}{part}")).collect()
+}
+
+/// How many pods a Job has.
+fn pods(number: usize) -> u32 {
+    if number % 4 == 2 { 3 } else { 1 }
+}
+
+/// A Job of one container, of several pods, or of several containers.
 fn counting(root: &Path, number: usize) -> Value {
     let count = root.join("count");
-    shell(&format!("count-{number}"), &format!("echo count-{number} >> {}; sleep 0.05", count.display()))
+    let script = |part: &str| format!("echo count-{number}{part} >> {}; sleep 0.05", count.display());
+    let name = format!("count-{number}");
+    match number % 4 {
+        2 => {
+            let job = with(shell(&name, &script("-$JOB_COMPLETION_INDEX")), "/completions", json!(3));
+            with(with(job, "/completionMode", json!("Indexed")), "/parallelism", json!(2))
+        }
+        3 => {
+            let container = |part: &str| json!({"name": part, "command": ["sh", "-c", script(&format!("-{part}"))]});
+            let job = with(shell(&name, ""), "/template/spec/initContainers", json!([container("init")]));
+            with(job, "/template/spec/containers", json!([container("a"), container("b")]))
+        }
+        _ => shell(&name, &script("")),
+    }
 }
 
 #[tokio::test]
@@ -72,9 +101,10 @@ async fn a_server_that_is_killed_again_and_again_starts_each_job_exactly_once() 
         // Killed in the midst of applying, starting and ending, after a little more each time.
         let mut chance = [0; 1];
         getrandom::fill(&mut chance).expect("randomness");
-        let progress = JOBS * round / (ROUNDS + 2) + usize::from(chance[0] % 5);
+        let all = (0..JOBS).flat_map(counts).count();
+        let progress = all * round / (ROUNDS + 2) + usize::from(chance[0] % 5);
         let count = root.path().join("count");
-        eventually("progress", || (lines(&count).len() >= progress.min(JOBS)).then_some(())).await;
+        eventually("progress", || (lines(&count).len() >= progress.min(all)).then_some(())).await;
         child.kill().expect("a signal");
         child.wait().expect("its end");
     }
@@ -87,11 +117,11 @@ async fn a_server_that_is_killed_again_and_again_starts_each_job_exactly_once() 
     assert!(!acknowledged.is_empty());
     for number in 0..JOBS {
         let end = bench.run(&counting(root.path(), number)).await;
-        assert_eq!((end.state, end.attempts), (JobState::Succeeded, 1), "{}", end.job);
+        assert_eq!((end.state, end.attempts), (JobState::Succeeded, pods(number)), "{}", end.job);
     }
     let mut counted = lines(&root.path().join("count"));
     counted.sort_unstable();
-    let mut wanted: Vec<String> = (0..JOBS).map(|number| format!("count-{number}")).collect();
+    let mut wanted: Vec<String> = (0..JOBS).flat_map(counts).collect();
     wanted.sort_unstable();
     assert_eq!(counted, wanted);
 }
@@ -259,22 +289,41 @@ async fn what_a_server_was_writing_or_removing_when_it_died_is_cleared() {
 }
 
 #[tokio::test]
-async fn a_plan_that_did_not_survive_a_power_loss_stops_nothing() {
-    let mut bench = Bench::open().await;
-    let job = with(shell("torn", "echo said; exit 1"), "/backoffLimit", json!(20));
-    let job = with(job, "/template/spec/restartPolicy", json!("OnFailure"));
-    let key = bench.apply(&job).await.expect("a job");
-    bench.until(&key, |seen| seen.attempts >= 2).await;
+async fn a_pod_of_an_earlier_boot_is_not_gone_on_with() {
+    let bench = Bench::open().await;
+    let (order, go) = (bench.file("order"), bench.file("go"));
+    let script = format!("echo $HOSTNAME >> {}; until [ -e {} ]; do sleep 0.02; done", order.display(), go.display());
+    let init = json!([{"name": "init", "command": ["sh", "-c", script]}]);
+    let job = shell("reboot", &format!("echo $HOSTNAME >> {}", order.display()));
+    let key = bench.apply(&with(job, "/template/spec/initContainers", init)).await.expect("a job");
+    eventually("the start", || (lines(&order).len() == 1).then_some(())).await;
     bench.cluster.stop(false, Duration::ZERO).await;
+    fs::write(&go, "").expect("a file");
     let work = bench.file("data/jobs/work").read_dir().expect("a folder").next().expect("a job").expect("a job").path();
-    for attempt in work.read_dir().expect("a folder").map(|entry| entry.expect("an entry").path()) {
-        if attempt.join("exit.json").exists() {
-            fs::write(attempt.join("run.json"), "").expect("a write");
-        }
-    }
+    let first = work.join("attempt-1.1.0.init");
+    eventually("the end", || first.join("exit.json").exists().then_some(())).await;
+    // As if the machine had stopped before the next container was started: what the first one wrote may be torn.
+    let supervisor = json!({"pid": std::process::id(), "ticks": 1, "boot": "an earlier one"});
+    let started = json!({"supervisor": supervisor, "at": "2026-01-02T03:04:05Z"});
+    fs::write(first.join("started.json"), started.to_string()).expect("a write");
     let mut bench = bench.reopen().await;
-    assert_eq!(bench.end_of(&key).await.attempts, 21);
-    assert!(bench.logs(&key).await.iter().all(|(_, text)| text == "said\n"));
+    let end = bench.end_of(&key).await;
+    assert_eq!((end.state, end.attempts), (JobState::Succeeded, 2));
+    let pods = lines(&order);
+    assert!(pods.len() == 3 && pods[0] != pods[1] && pods[1] == pods[2], "{pods:?}");
+}
+
+#[tokio::test]
+async fn what_a_container_was_told_is_gone_when_it_runs() {
+    let mut bench = Bench::open().await;
+    let go = bench.file("go");
+    let script = format!("until [ -e {} ]; do sleep 0.02; done", go.display());
+    let key = bench.apply(&shell("told", &script)).await.expect("a job");
+    bench.until(&key, |seen| seen.state == JobState::Running).await;
+    let work = bench.file("data/jobs/work").read_dir().expect("a folder").next().expect("a job").expect("a job").path();
+    eventually("its removal", || (!work.join("attempt-1.1.0.main/run.json").exists()).then_some(())).await;
+    fs::write(go, "").expect("a file");
+    bench.end_of(&key).await;
 }
 
 /// The record of a Job among those of a cluster.
