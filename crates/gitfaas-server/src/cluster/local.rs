@@ -23,6 +23,8 @@
 //! * What a pod wrote before the machine stopped is not built upon: it is replaced by a new pod.
 //! * `backoffLimit` counts pods that failed, and where containers are started again in their pods (`OnFailure`) each of
 //!   those starts. An attempt is a new pod or such a start.
+//! * Limits of memory and cpu are enforced where this process may divide its control group, see `limits`; requests and
+//!   other limits mean nothing here.
 //! * A Job that has been released is a small note: its name stays taken for `ttlSecondsAfterFinished` (a day where that
 //!   is not given), and for a day at least the same try is known and not started again.
 
@@ -39,6 +41,7 @@ mod hand;
 mod jobs;
 mod keep;
 mod launch;
+mod limits;
 mod log;
 mod logs;
 mod manifest;
@@ -151,6 +154,7 @@ impl Cluster for LocalCluster {
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
         self.shared.feeds.close();
+        self.shared.limits.close();
         self.shared.unlock();
     }
 }

@@ -301,6 +301,39 @@ async fn what_this_machine_cannot_do_is_the_reason_in_words() {
 }
 
 #[tokio::test]
+async fn what_is_killed_in_its_control_group_for_want_of_memory_is_told_so() {
+    let root = std::sync::Arc::new(tempfile::tempdir().expect("a folder"));
+    // A folder in the place of the kernel's, and a function that does what the kernel would.
+    let session = root.path().join("session");
+    std::fs::create_dir_all(session.join("server")).expect("a folder");
+    let own = session.join("server");
+    let mut bench = Bench::open_in(root, |settings| settings.control_group = Some(own)).await;
+    let script = format!(
+        "cd {}/gitfaas-*/greedy.*; cat memory.max; echo; echo oom_kill 1 > memory.events; kill -9 $$$$",
+        session.display()
+    );
+    let end = bench.run(&shell("greedy", &script)).await;
+    let (code, message, exit_code) = failure(&end);
+    assert_eq!((code.as_str(), exit_code), ("OOMKilled", Some(137)));
+    assert!(message.contains("used more memory than its limit"), "{message}");
+    assert_eq!(bench.logs(&end.job).await[0].1, format!("{}\n", 64 << 20));
+}
+
+#[tokio::test]
+async fn a_limit_that_cannot_be_enforced_harms_nobody() {
+    let mut bench = Bench::open_with(|settings| settings.control_group = None).await;
+    let job = with(
+        shell("small", "echo fine"),
+        &format!("{CONTAINER}/resources"),
+        json!({"limits": {"memory": "1Ki", "cpu": "1m"}}),
+    );
+    assert_eq!(bench.run(&job).await.state, JobState::Succeeded);
+    let elsewhere = bench.file("none/server");
+    let mut bench = Bench::open_with(|settings| settings.control_group = Some(elsewhere)).await;
+    assert_eq!(bench.run(&job).await.state, JobState::Succeeded);
+}
+
+#[tokio::test]
 async fn a_log_is_followed_over_all_attempts_to_the_end() {
     use futures_util::StreamExt as _;
     let mut bench = Bench::open().await;

@@ -14,6 +14,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use super::disk;
+use super::limits::Group;
 use super::processes::ProcessId;
 
 const LOCK: &str = "lock";
@@ -37,6 +38,8 @@ pub(super) struct Plan {
     pub(super) dir: PathBuf,
     /// Whether the program is a guard around the function, which ends with it and is not to be told to end.
     pub(super) guarded: bool,
+    /// Where its limits are enforced, if they are.
+    pub(super) group: Option<Group>,
     pub(super) grace_ms: u64,
     pub(super) deadline: Option<Deadline>,
 }
@@ -60,9 +63,20 @@ pub(super) struct Started {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Exit {
     pub(super) how: How,
+    /// Whether a process of it was killed because it used more memory than its limit.
+    #[serde(default)]
+    pub(super) out_of_memory: bool,
     /// Whether it had been told to end.
     pub(super) asked: Option<Asked>,
     pub(super) at: Timestamp,
+}
+
+impl Exit {
+    /// Whether that was because it used more memory than its limit; a process that went on without one that was killed
+    /// ended by itself.
+    pub(super) fn was_killed_for_memory(&self) -> bool {
+        self.out_of_memory && self.how.code() == Some(128 + rustix::process::Signal::KILL.as_raw())
+    }
 }
 
 /// How a process ended.

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::feed::Feeds;
 use super::folder::Folder;
+use super::limits::Limits;
 use super::names::FileName;
 use super::sandbox::Sandbox;
 use super::settings::Settings;
@@ -93,6 +94,7 @@ pub(super) struct Shared {
     pub(super) settings: Settings,
     pub(super) folder: Folder,
     pub(super) sandbox: Sandbox,
+    pub(super) limits: Limits,
     pub(super) feeds: Feeds,
     pub(super) stop: watch::Sender<Stop>,
     pub(super) tasks: TaskTracker,
@@ -120,6 +122,7 @@ impl Shared {
             own: Weak::clone(own),
             freed: watch::Sender::new(()),
             sandbox: Sandbox::new(settings.bubblewrap.clone()),
+            limits: Limits::new(settings.control_group.clone(), folder.path()),
             settings,
             folder,
             feeds: Feeds::default(),

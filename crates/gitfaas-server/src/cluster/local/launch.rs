@@ -119,6 +119,7 @@ impl Shared {
             Err(Obstacle::Refused(reason)) => return Ok(Launch::Refused(reason)),
             Err(Obstacle::NotReady(reason)) => return Ok(Launch::NotReady(reason)),
         };
+        plan.group = self.limits.group(&format!("{}.{start}", job.file), &place.container.resources);
         plan.deadline = order.deadline(start.pod, self.settings.clock.now());
         attempt::write_plan(&dir, &plan)?;
         let mut complaints = disk::private_file(&dir.join(attempt::COMPLAINT))?;
@@ -194,6 +195,7 @@ impl Shared {
             env: environment(&self.settings.path, place, env),
             dir,
             guarded: false,
+            group: None,
             grace_ms: u64::try_from(spec.grace.as_millis()).unwrap_or(u64::MAX),
             deadline: None,
         };

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use gitfaas_core::retry::Backoff;
 
+use super::limits;
 use crate::clock::{Clock, SystemClock};
 
 /// The `PATH` of functions where the server has none.
@@ -29,6 +30,9 @@ pub struct Settings {
     pub path: String,
     /// The program `bwrap`, which mounts volumes; `None` where there is none, or where it is not to be used.
     pub bubblewrap: Option<PathBuf>,
+    /// The control group of this process (cgroup v2), as a folder: limits are enforced in groups beside it. `None` where
+    /// there is none, or it is not to be used.
+    pub control_group: Option<PathBuf>,
     /// The wait after each failed attempt of a Job; taken as it is, without jitter.
     pub backoff: Backoff,
     /// How long a released Job's name stays taken where its manifest does not say (`ttlSecondsAfterFinished`).
@@ -59,6 +63,7 @@ impl Settings {
             max_live: cores.saturating_mul(4).max(16),
             bubblewrap: find_program("bwrap", &path, Path::new("/")),
             path,
+            control_group: limits::own_group(),
             // Kubernetes' own.
             backoff: Backoff { first: Duration::from_secs(10), most: Duration::from_mins(6) },
             ttl: Duration::from_hours(24),

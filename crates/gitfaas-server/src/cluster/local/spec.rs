@@ -15,7 +15,7 @@ use serde_json::Value;
 
 pub(super) use self::container::Container;
 pub(super) use self::env::{Names, Source, Var};
-pub(super) use self::field::{Field, Resource};
+pub(super) use self::field::{Field, Resource, Resources};
 pub(super) use self::quantity::Quantity;
 pub(super) use self::volume::{Content, Item, Kind, ObjectName, Volume, is_key};
 use super::manifest::{Job, JobSpec, PodSpec};

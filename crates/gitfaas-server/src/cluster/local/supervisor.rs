@@ -13,6 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::attempt::{self, Exit, Plan, Started};
+use super::limits::Group;
 use super::log::{LogWriter, SEGMENT};
 use super::processes::ProcessId;
 use crate::clock::{Clock, SystemClock};
@@ -80,12 +81,28 @@ fn leave_server() -> io::Result<()> {
 }
 
 fn supervised(dir: &Path, plan: &Plan, signals: &Signals, clock: &dyn Clock) -> io::Result<Exit> {
-    let log = LogWriter::create(dir, SEGMENT)?;
+    let mut log = LogWriter::create(dir, SEGMENT)?;
+    let limited = plan.group.as_ref().filter(|group| match group.enter() {
+        Ok(()) => true,
+        Err(error) => {
+            // A full disk must not keep it from running.
+            let _ = log.write(format!("[its limits are not enforced: {error}]\n").as_bytes());
+            false
+        }
+    });
     let (reader, writer) = io::pipe()?;
     rustix::io::ioctl_fionbio(&reader, true)?;
-    let (how, asked) = match Container::start(plan, OwnedFd::from(writer)) {
+    let started = Container::start(plan, OwnedFd::from(writer));
+    if let Some(Err(error)) = limited.map(Group::leave) {
+        let _ = log.write(format!("[its limit of memory is not enforced: {error}]\n").as_bytes());
+    }
+    let (how, asked) = match started {
         Ok(pid) => Container::new(plan, pid, reader, log, clock).wait(signals)?,
         Err(how) => (how, None),
     };
-    Ok(Exit { how, asked, at: clock.now() })
+    let out_of_memory = limited.is_some_and(Group::ran_out_of_memory);
+    if let Some(group) = &plan.group {
+        group.remove();
+    }
+    Ok(Exit { how, out_of_memory, asked, at: clock.now() })
 }

@@ -59,7 +59,11 @@ pub(super) fn gave_up(spec: &Spec, start: &Start, attempts: u32, outcome: &Outco
         // Nobody can say that the function failed.
         Outcome::Lost(_) => JobState::Interrupted { reason: Reason::new("Lost", message) },
         Outcome::Ended(exit) => {
-            let code = if exit.asked.is_some() { "DeadlineExceeded" } else { "BackoffLimitExceeded" };
+            let code = match exit.asked {
+                Some(_) => "DeadlineExceeded",
+                None if exit.was_killed_for_memory() => "OOMKilled",
+                None => "BackoffLimitExceeded",
+            };
             JobState::Failed { reason: Reason::new(code, message), exit_code: exit.how.code() }
         }
     }
@@ -78,6 +82,9 @@ pub(super) fn describe(spec: &Spec, start: &Start, outcome: &Outcome, said: &str
         Outcome::Lost(_) => "was lost: its supervisor was killed, or the machine stopped".to_owned(),
         Outcome::Ended(exit) if exit.asked.is_some() => {
             "ran for longer than its pod's activeDeadlineSeconds".to_owned()
+        }
+        Outcome::Ended(exit) if exit.was_killed_for_memory() => {
+            "was killed because it used more memory than its limit (exit code 137)".to_owned()
         }
         Outcome::Ended(exit) => match &exit.how {
             How::Code(code) => format!("ended with exit code {code}"),

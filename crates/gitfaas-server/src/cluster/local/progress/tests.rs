@@ -28,7 +28,10 @@ fn seen(attempt: u32, pod: u32, container: &str, state: State) -> Seen {
 }
 
 fn over(how: How, asked: Option<Asked>, second: i64) -> State {
-    State::Over { outcome: Outcome::Ended(Exit { how, asked, at: at(second) }), earlier_boot: false }
+    State::Over {
+        outcome: Outcome::Ended(Exit { how, asked, out_of_memory: false, at: at(second) }),
+        earlier_boot: false,
+    }
 }
 
 fn code(code: i32, second: i64) -> State {
@@ -112,6 +115,21 @@ fn a_job_fails_when_no_attempt_is_left(
     assert_eq!(starts(&spec, &two, 50), ["attempt-3.3.0.main"]);
     let three = [failed(1, 5), failed(2, 30), failed(3, 60)];
     assert_eq!(failure(ended(&spec, &three, 60)), (reason.to_owned(), message.to_owned(), exit_code));
+}
+
+#[test]
+fn what_used_too_much_memory_is_told_so() {
+    let spec = spec("Never", &[], &["main"], &json!({"backoffLimit": 0}));
+    for (how, reason) in [
+        (How::Signal(9), "OOMKilled"),
+        (How::Code(137), "OOMKilled"),
+        // It noticed that a child was killed, and ended by itself.
+        (How::Code(1), "BackoffLimitExceeded"),
+    ] {
+        let exit = Exit { how, asked: None, out_of_memory: true, at: at(3) };
+        let state = State::Over { outcome: Outcome::Ended(exit), earlier_boot: false };
+        assert_eq!(failure(ended(&spec, &[seen(1, 1, "main", state)], 3)).0, reason);
+    }
 }
 
 #[test]
@@ -252,8 +270,10 @@ fn a_lost_attempt_is_repeated_and_the_last_one_is_no_failure_of_the_function() {
 #[case("OnFailure")]
 fn what_a_pod_wrote_before_the_machine_stopped_is_not_built_upon(#[case] policy: &str) {
     let spec = spec(policy, &["fetch"], &["main"], &json!({"backoffLimit": 1}));
-    let fetched =
-        State::Over { outcome: Outcome::Ended(Exit { how: How::Code(0), asked: None, at: at(4) }), earlier_boot: true };
+    let fetched = State::Over {
+        outcome: Outcome::Ended(Exit { how: How::Code(0), asked: None, out_of_memory: false, at: at(4) }),
+        earlier_boot: true,
+    };
     let mut all = vec![seen(1, 1, "fetch", fetched)];
     assert_eq!(starts(&spec, &all, 5), ["attempt-2.2.0.fetch"]);
     // It counts as failed only if something of it was lost.

@@ -70,6 +70,11 @@ impl Resources {
         let limits = quantities(&format!("{at}.limits"), resources.limits.as_ref())?;
         Ok(Self { limits, requests: quantities(&format!("{at}.requests"), resources.requests.as_ref())? })
     }
+
+    /// The limit of this name.
+    pub(in crate::cluster::local) fn limit(&self, name: &str) -> Option<Quantity> {
+        self.limits.get(name).copied()
+    }
 }
 
 fn quantities(at: &str, given: Option<&BTreeMap<String, Value>>) -> Checked<BTreeMap<String, Quantity>> {

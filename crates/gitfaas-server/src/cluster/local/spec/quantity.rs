@@ -15,6 +15,11 @@ impl Quantity {
         Self(i128::from(number) * NANO)
     }
 
+    /// So many times as much, rounded up to whole ones.
+    pub(in crate::cluster::local) fn times(self, number: i128) -> i128 {
+        divide_up(self.0.saturating_mul(number), NANO)
+    }
+
     /// Reads one, written as text or as a number; `None` when it is none, is negative, or is beyond all use.
     pub(super) fn read(value: &Value) -> Option<Self> {
         match value {
