@@ -107,6 +107,12 @@ impl Policy {
         Ok(Self { banned, namespaces })
     }
 
+    /// The same, in these namespaces.
+    #[must_use]
+    pub fn within(self, namespaces: Namespaces) -> Self {
+        Self { namespaces, ..self }
+    }
+
     /// What is certain to be refused of a manifest whose template begins like this; what only a message decides (a
     /// kind or namespace from a parameter) is not said here.
     pub fn check(&self, header: &Header) -> Option<Refusal> {

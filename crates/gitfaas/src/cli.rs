@@ -3,18 +3,25 @@
 //! Only shapes are checked here. The bearer token is no argument, because any user of a machine can read the
 //! arguments of its processes: it comes from the environment alone.
 
+mod documents;
+mod file;
 mod functions;
+pub(crate) mod reference;
 mod requests;
 mod serve;
+mod settings;
 mod value;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, ValueHint};
 
+pub(crate) use documents::{Completions, Document, Man};
 pub(crate) use functions::{Lint, ManifestFormat, PolicyArgs, Render, Topics};
 pub(crate) use requests::{Get, List, Logs, MessageArgs, Publish, Response, RunOrRequest};
-pub(crate) use serve::{Demo, Dev, LogFormat, Serve, Settings};
+pub(crate) use serve::{Demo, Dev, Serve};
+pub(crate) use settings::{LogFormat, Settings};
 pub(crate) use value::Data;
 
 /// Serverless functions and long-running Jobs on Kubernetes, kept in Git, started by a message.
@@ -58,6 +65,43 @@ pub(crate) enum Command {
     Lint(Lint),
     /// Print what a message would create; needs no server
     Render(Render),
+    /// Print what makes a shell complete the commands; needs no server
+    Completions(Completions),
+    /// Print the manual, or write a page for each command; needs no server
+    Man(Man),
+    /// Print a document of the repository that is made from the program
+    #[command(hide = true, subcommand)]
+    Docs(Document),
+}
+
+/// Reads what was typed; ends the program when that is no command, as clap does.
+///
+/// # Errors
+/// When the file of settings that it names cannot be read, or is wrong.
+pub(crate) fn parse(arguments: &[OsString]) -> anyhow::Result<Cli> {
+    let mut commands = file::with_defaults(Cli::command(), arguments)?;
+    let typed = commands.try_get_matches_from_mut(arguments).unwrap_or_else(|error| error.exit());
+    Ok(Cli::from_arg_matches(&typed).unwrap_or_else(|error| error.format(&mut commands).exit()))
+}
+
+/// The file of settings.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ConfigFile {
+    /// A TOML file of settings: its keys are the names of flags. A flag goes before its variable, and that before the
+    /// file
+    #[arg(id = "config", long = "config", value_name = "FILE", env = "GITFAAS_CONFIG", value_hint = ValueHint::FilePath)]
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// Where a server keeps things.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DataArgs {
+    /// Other settings
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
+    /// Where to keep requests, runs and logs [default: a folder for this directory in ~/.local/state/gitfaas]
+    #[arg(long, value_name = "DIR", env = "GITFAAS_DATA", value_hint = ValueHint::DirPath)]
+    pub(crate) data: Option<PathBuf>,
 }
 
 /// How to reach the server.

@@ -2,6 +2,7 @@
 
 mod demo;
 mod dev;
+mod docs;
 mod functions;
 mod get;
 mod lint;
@@ -40,6 +41,9 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Topics(arguments) => wait_for(topics::run(arguments, out)),
         Command::Lint(arguments) => wait_for(lint::run(arguments, out)),
         Command::Render(arguments) => wait_for(render::run(arguments, out)),
+        Command::Completions(arguments) => docs::completions(&arguments),
+        Command::Man(arguments) => docs::man(&arguments),
+        Command::Docs(document) => docs::docs(document),
         Command::Supervise { dir } => Ok(supervise(&dir)),
     }
 }

@@ -12,7 +12,7 @@ use crate::output::escape;
 pub(crate) const CODES: &str = "Exit codes:
   0  it is done
   1  what was asked about failed: a run failed, lint found mistakes, the server said no
-  2  the command line is wrong
+  2  the command line is wrong, or the file of settings that it names
   3  no gitfaas answers at the server's address, or the connection broke
   4  the time of --timeout was up";
 
@@ -32,6 +32,11 @@ pub(crate) enum Outcome {
 #[error("{0}")]
 pub(crate) struct Usage(pub(crate) String);
 
+/// A file that the command line names is wrong; the text is already drawn, and harmless.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct WrongFile(pub(crate) String);
+
 /// Tells a failure on stderr and gives the exit code.
 pub(crate) fn report(ended: anyhow::Result<Outcome>) -> ExitCode {
     let error = match ended {
@@ -40,6 +45,10 @@ pub(crate) fn report(ended: anyhow::Result<Outcome>) -> ExitCode {
     };
     if reader_left(&error) {
         return ExitCode::SUCCESS;
+    }
+    if let Some(WrongFile(drawn)) = error.downcast_ref() {
+        let _ = writeln!(anstream::stderr(), "{drawn}");
+        return ExitCode::from(code_of(&error));
     }
     // Errors may quote what a server or a repository wrote.
     let text = escape::lines(&format!("{error:#}"));
@@ -57,7 +66,7 @@ const fn code(outcome: Outcome) -> u8 {
 }
 
 fn code_of(error: &anyhow::Error) -> u8 {
-    if error.downcast_ref::<Usage>().is_some() {
+    if error.downcast_ref::<Usage>().is_some() || error.downcast_ref::<WrongFile>().is_some() {
         return 2;
     }
     match error.downcast_ref::<client::Error>() {

@@ -9,14 +9,13 @@ mod exit;
 mod output;
 mod publication;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
-
-use clap::Parser as _;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
-    exit::report(commands::run(cli))
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    exit::report(cli::parse(&arguments).and_then(commands::run))
 }

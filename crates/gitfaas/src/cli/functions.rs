@@ -6,10 +6,11 @@ use clap::{Args, ValueEnum, ValueHint};
 use gitfaas_core::topic::TopicName;
 
 use super::requests::MessageArgs;
-use super::{Output, ServerAddress};
+use super::{ConfigFile, Output, ServerAddress, value};
 
 /// What decides whether files are right: the same for a server, `lint` and `render`.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Functions")]
 pub(crate) struct PolicyArgs {
     /// The config file in the directory
     #[arg(long, value_name = "PATH", env = "GITFAAS_CONFIG_PATH", default_value = "config.json")]
@@ -18,6 +19,13 @@ pub(crate) struct PolicyArgs {
     /// blanks. It replaces the built-in list; an empty text bans nothing
     #[arg(long, value_name = "KINDS", env = "GITFAAS_BANNED_KINDS")]
     pub(crate) banned_kinds: Option<Vec<String>>,
+    /// The namespace of what names none, and of `{{NAMESPACE}}`
+    #[arg(long, value_name = "NAME", env = "GITFAAS_NAMESPACE", default_value = "default", value_parser = value::namespace)]
+    pub(crate) namespace: String,
+    /// A namespace that functions may name beside the server's own; may be given several times, and several may be
+    /// parted by commas or blanks; an empty text allows none [default: every one]
+    #[arg(long, value_name = "NAMES", env = "GITFAAS_NAMESPACES")]
+    pub(crate) namespaces: Option<Vec<String>>,
 }
 
 /// `gitfaas topics`.
@@ -36,6 +44,9 @@ pub(crate) struct Topics {
 /// `gitfaas lint`.
 #[derive(Debug, Args)]
 pub(crate) struct Lint {
+    /// The settings of the server they are meant for
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
     /// The directory of functions
     #[arg(default_value = ".", value_hint = ValueHint::DirPath)]
     pub(crate) dir: PathBuf,
@@ -61,6 +72,9 @@ pub(crate) enum ManifestFormat {
 pub(crate) struct Render {
     /// The topic that the message would be published to
     pub(crate) topic: TopicName,
+    /// The settings of the server that it is meant for
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
     /// The directory of functions
     #[arg(long, default_value = ".", value_hint = ValueHint::DirPath)]
     pub(crate) dir: PathBuf,

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::*;
-use clap::CommandFactory as _;
 
 fn parse(arguments: &str) -> Result<Command, clap::Error> {
     Cli::try_parse_from(std::iter::once("gitfaas").chain(arguments.split(' '))).map(|cli| cli.command)
@@ -72,12 +71,12 @@ fn help_tells_the_exit_codes_and_hides_what_is_not_for_people() {
 #[test]
 fn dev_and_serve_listen_where_they_should() {
     let Ok(Command::Dev(dev)) = parse("dev functions --data state") else { panic!("dev") };
-    assert_eq!((dev.dir, dev.settings.data), ("functions".into(), Some("state".into())));
+    assert_eq!((dev.dir, dev.settings.data.data), ("functions".into(), Some("state".into())));
     assert!(dev.listen.ip().is_loopback());
     let Ok(Command::Serve(serve)) = parse("serve --dir f --banned-kinds Role,RoleBinding --banned-kinds Secret") else {
         panic!("serve")
     };
     assert!(serve.listen.ip().is_unspecified());
-    assert_eq!((serve.settings.max_body, serve.settings.retention), (1_048_576, Duration::from_hours(48)));
+    assert_eq!((serve.settings.http.max_body, serve.settings.runs.retention), (1_048_576, Duration::from_hours(48)));
     assert_eq!(serve.settings.policy.banned_kinds, Some(vec!["Role,RoleBinding".to_owned(), "Secret".to_owned()]));
 }

@@ -53,6 +53,25 @@ pub(super) fn duration(given: &str) -> Result<Duration, String> {
     span.try_into().map_err(|_| wrong())
 }
 
+/// The same, but some of it: no time at all would refuse everybody.
+pub(super) fn some_time(given: &str) -> Result<Duration, String> {
+    match duration(given)? {
+        Duration::ZERO => Err("it must be more than nothing".to_owned()),
+        time => Ok(time),
+    }
+}
+
+/// The name of a namespace, as Kubernetes takes it.
+pub(super) fn namespace(given: &str) -> Result<String, String> {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = given.as_bytes();
+    let ends = [bytes.first(), bytes.last()].into_iter().all(|end| end.is_some_and(|byte| inner(*byte)));
+    if ends && bytes.len() <= 63 && bytes.iter().all(|byte| inner(*byte) || *byte == b'-') {
+        return Ok(given.to_owned());
+    }
+    Err("write at most 63 lower-case letters, digits and hyphens, a letter or digit first and last".to_owned())
+}
+
 /// The 32 characters of a run id, or the UUID of a request.
 pub(super) fn run_or_request(given: &str) -> Result<RunOrRequest, String> {
     if let Ok(request) = given.parse::<RequestId>() {
@@ -97,6 +116,20 @@ mod tests {
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         for wrong in ["", "soon", "-5s", "5 parsecs", "99999999999"] {
             assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_limit_of_no_time_is_refused() {
+        assert_eq!(some_time("1ms"), Ok(Duration::from_millis(1)));
+        assert!(some_time("0").is_err() && some_time("0s").is_err());
+    }
+
+    #[test]
+    fn a_namespace_is_a_label() {
+        assert_eq!(namespace("team-1"), Ok("team-1".to_owned()));
+        for wrong in ["", "-a", "a-", "A", "a.b", "a/b", &"a".repeat(64)] {
+            assert!(namespace(wrong).is_err(), "{wrong}");
         }
     }
 

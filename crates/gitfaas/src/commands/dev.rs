@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use gitfaas_core::problem::Problem;
 use gitfaas_server::engine::{EngineError, Refresh};
+use gitfaas_server::server::Config;
 use gitfaas_server::source::Source as _;
 use gitfaas_server::source::directory::DirectorySource;
 use tokio::sync::mpsc;
@@ -18,14 +19,16 @@ use crate::output::{self, Out, style};
 
 /// Runs the command.
 pub(crate) async fn run(arguments: cli::Dev, out: Out) -> anyhow::Result<Outcome> {
-    machine::log(arguments.settings.log.as_deref().unwrap_or("warn"), arguments.settings.log_format)?;
+    let logging = &arguments.settings.logging;
+    machine::log(logging.log.as_deref().unwrap_or("warn"), logging.log_format)?;
     let mut stop = Stop::listen()?;
-    let config = machine::config(arguments.listen, &arguments.settings, true)?;
+    let config = machine::config(arguments.listen, &arguments.settings)?;
+    let config = Config { end_runs: true, grace: arguments.grace, ..config };
     let source = Arc::new(DirectorySource::new(&arguments.dir, &arguments.settings.policy.config_path)?);
-    let data = machine::data_folder(arguments.settings.data.as_deref(), source.root())?;
+    let place = machine::place(&arguments.settings, source.root())?;
+    let data = place.data.clone();
     let (reports, refreshes) = mpsc::unbounded_channel();
-    let server =
-        machine::start(source.clone(), &data, arguments.settings.objects.as_deref(), config, Some(reports)).await?;
+    let server = machine::start(source.clone(), place, config, Some(reports)).await?;
     let url = style::paint(style::STRONG, &server.url());
     output::line(&format!("gitfaas serves {} at {url}", source.root().display()))?;
     output::line(&style::paint(

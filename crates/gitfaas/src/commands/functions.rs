@@ -70,11 +70,23 @@ async fn text(snapshot: &dyn Snapshot, file: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The policy that the arguments describe: the default one unless they name banned kinds.
+/// The policy that the arguments describe: the default one where they name neither banned kinds nor namespaces.
 pub(super) fn policy(arguments: &PolicyArgs) -> anyhow::Result<Policy> {
-    let Some(banned) = &arguments.banned_kinds else { return Ok(Policy::default()) };
-    let words = banned.join(" ").replace(',', " ");
-    Policy::new(&words, Namespaces::Any).map_err(|error| Usage(error.to_string())).context("--banned-kinds")
+    let namespaces = match &arguments.namespaces {
+        None => Namespaces::Any,
+        Some(given) => {
+            let names = words(given);
+            let own = std::iter::once(arguments.namespace.as_str());
+            Namespaces::Only(own.chain(names.split_whitespace()).map(str::to_owned).collect())
+        }
+    };
+    let Some(banned) = &arguments.banned_kinds else { return Ok(Policy::default().within(namespaces)) };
+    Policy::new(&words(banned), namespaces).map_err(|error| Usage(error.to_string())).context("--banned-kinds")
+}
+
+/// What was given in several arguments, or in one with commas, parted by blanks.
+fn words(given: &[String]) -> String {
+    given.join(" ").replace(',', " ")
 }
 
 #[cfg(test)]
@@ -82,9 +94,18 @@ mod tests {
     use super::*;
     use gitfaas_core::template::Template;
 
+    fn arguments(banned: Option<&[&str]>, namespaces: Option<&[&str]>) -> PolicyArgs {
+        let owned = |given: &[&str]| given.iter().map(ToString::to_string).collect();
+        PolicyArgs {
+            config_path: String::new(),
+            banned_kinds: banned.map(owned),
+            namespace: "own".to_owned(),
+            namespaces: namespaces.map(owned),
+        }
+    }
+
     fn refused(banned: Option<&[&str]>, kind: &str) -> bool {
-        let banned_kinds = banned.map(|kinds| kinds.iter().map(ToString::to_string).collect());
-        let policy = policy(&PolicyArgs { config_path: String::new(), banned_kinds }).expect("a policy");
+        let policy = policy(&arguments(banned, None)).expect("a policy");
         let yaml = format!("apiVersion: v1\nkind: {kind}\nmetadata:\n  name: x\n");
         let template = Template::compile(&"x.yaml".parse().expect("a path"), yaml.as_bytes()).expect("a template");
         policy.check(&template.headers()[0]).is_some()
@@ -102,7 +123,22 @@ mod tests {
 
     #[test]
     fn a_kind_that_cannot_be_is_a_usage_error() {
-        let arguments = PolicyArgs { config_path: String::new(), banned_kinds: Some(vec!["kind: Role".to_owned()]) };
-        assert!(policy(&arguments).expect_err("it is none").is::<Usage>());
+        assert!(policy(&arguments(Some(&["kind: Role"]), None)).expect_err("it is none").is::<Usage>());
+    }
+
+    fn may_be_in(namespaces: Option<&[&str]>, namespace: &str) -> bool {
+        let policy = policy(&arguments(None, namespaces)).expect("a policy");
+        let yaml = format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x\n  namespace: {namespace}\n");
+        let template = Template::compile(&"x.yaml".parse().expect("a path"), yaml.as_bytes()).expect("a template");
+        policy.check(&template.headers()[0]).is_none()
+    }
+
+    #[test]
+    fn namespaces_that_are_named_are_the_only_ones_beside_the_server_s_own() {
+        assert!(may_be_in(None, "anywhere"));
+        assert!(may_be_in(Some(&["one,two"]), "two"));
+        assert!(may_be_in(Some(&["one"]), "own"));
+        assert!(!may_be_in(Some(&["one"]), "anywhere"));
+        assert!(!may_be_in(Some(&[""]), "one"));
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use gitfaas_core::retry::Backoff;
 use gitfaas_server::api::Limits;
 use gitfaas_server::clock::SystemClock;
 use gitfaas_server::cluster::local::{self, LocalCluster};
@@ -24,46 +25,72 @@ use crate::exit::Usage;
 /// The program that runs now, also after another one was installed in its place.
 const OWN_PROGRAM: &str = "/proc/self/exe";
 
-/// Starts a server for the functions of `source`, with all it has to remember in the folder `data` and the `ConfigMap`s
-/// and Secrets of the folder `objects`; each refresh of the source is told to `reports`.
+/// What a server may use of this machine.
+#[derive(Debug, Default)]
+pub(super) struct Place {
+    /// All that it has to remember is in this folder.
+    pub(super) data: PathBuf,
+    /// The folder of `ConfigMap`s and Secrets, if there is one.
+    pub(super) objects: Option<PathBuf>,
+    /// How many pods run at once; `None` leaves that to the number of cores.
+    pub(super) max_live: Option<usize>,
+}
+
+/// Starts a server for the functions of `source`; each refresh of the source is told to `reports`.
 ///
 /// # Errors
 /// When the data folder is another server's, the address is taken, and the like.
 pub(super) async fn start(
     source: Arc<DirectorySource>,
-    data: &Path,
-    objects: Option<&Path>,
+    place: Place,
     config: Config,
     reports: Reports,
 ) -> anyhow::Result<RunningServer> {
-    let parts = parts(source, data, objects).await?;
+    let parts = parts(source, place).await?;
     Ok(server::start(config, parts, reports).await?)
 }
 
-/// What the arguments say about a server; `end_runs` is whether its stop ends the functions that run.
-pub(super) fn config(listen: SocketAddr, arguments: &cli::Settings, end_runs: bool) -> anyhow::Result<Config> {
-    let policy = functions::policy(&arguments.policy)?;
-    Ok(Config {
-        listen,
-        base_url: arguments.base_url.clone(),
-        settings: Settings { policy, retention: arguments.retention, ..Settings::default() },
-        limits: Limits { body: arguments.max_body, ..Limits::default() },
-        end_runs,
-        ..Config::default()
-    })
+/// What the arguments say about where a server for `functions` keeps things.
+pub(super) fn place(arguments: &cli::Settings, functions: &Path) -> anyhow::Result<Place> {
+    let data = data_folder(arguments.data.data.as_deref(), functions)?;
+    Ok(Place { data, objects: arguments.runs.objects.clone(), max_live: arguments.runs.max_live })
+}
+
+/// What the arguments say about a server that leaves the functions that run when it stops.
+pub(super) fn config(listen: SocketAddr, arguments: &cli::Settings) -> anyhow::Result<Config> {
+    let cli::Settings { policy, runs, http, .. } = arguments;
+    let settings = Settings {
+        namespace: policy.namespace.clone(),
+        policy: functions::policy(policy)?,
+        apply_wait: runs.apply_wait,
+        dispatches: runs.dispatches,
+        backoff: Backoff { first: runs.retry_wait, most: runs.retry_wait_most.max(runs.retry_wait) },
+        log_tail: runs.log_tail,
+        retention: runs.retention,
+        ..Settings::default()
+    };
+    let limits = Limits {
+        body: http.max_body,
+        body_idle: http.body_idle,
+        head: http.head_wait,
+        head_bytes: http.max_head,
+        wait: http.max_wait,
+        ..Limits::default()
+    };
+    Ok(Config { listen, base_url: http.base_url.clone(), settings, limits, ..Config::default() })
 }
 
 /// What the server works with: the source, and a ledger and a cluster in the data folder.
-async fn parts(source: Arc<DirectorySource>, data: &Path, objects: Option<&Path>) -> anyhow::Result<Parts> {
+async fn parts(source: Arc<DirectorySource>, place: Place) -> anyhow::Result<Parts> {
     let store = tokio::task::spawn_blocking({
-        let data = data.to_owned();
+        let data = place.data.clone();
         move || EmbeddedStore::open(&data)
     })
     .await??;
     let path = std::env::var_os("PATH").and_then(|path| path.into_string().ok());
-    let settings = local::Settings::new(data.to_owned(), source.root().to_owned(), OWN_PROGRAM.into(), path);
-    let settings = local::Settings { objects: objects.map(Path::to_owned), ..settings };
-    let cluster = LocalCluster::open(settings).await?;
+    let usual = local::Settings::new(place.data, source.root().to_owned(), OWN_PROGRAM.into(), path);
+    let max_live = place.max_live.unwrap_or(usual.max_live);
+    let cluster = LocalCluster::open(local::Settings { objects: place.objects, max_live, ..usual }).await?;
     Ok(Parts { source, store: Arc::new(store), cluster: Arc::new(cluster), clock: Arc::new(SystemClock) })
 }
 

@@ -40,7 +40,7 @@ pub(crate) async fn run(arguments: cli::Render, out: Out) -> anyhow::Result<Outc
         return refuse(&functions, &wrong, out).await;
     }
     let topic = find(&functions, &arguments.topic)?;
-    let objects = match objects(topic, message, &policy, functions.catalog.revision()) {
+    let objects = match objects(topic, message, &policy, &arguments.policy.namespace, functions.catalog.revision()) {
         Ok(objects) => objects,
         Err(error) => {
             let places = places(&error);
@@ -86,6 +86,7 @@ fn objects(
     topic: &Topic,
     message: Publication,
     policy: &gitfaas_core::admission::Policy,
+    namespace: &str,
     revision: &str,
 ) -> anyhow::Result<Vec<Value>> {
     let meta = MessageMeta { content_type: message.content_type, params: message.params, traceparent: None };
@@ -111,7 +112,7 @@ fn objects(
         payload: &message.payload,
         key: &key,
         policy,
-        namespace: &settings.namespace,
+        namespace,
         base_url: &settings.base_url,
         now,
     })?;

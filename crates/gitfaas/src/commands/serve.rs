@@ -13,14 +13,14 @@ use crate::output;
 
 /// Runs the command.
 pub(crate) async fn run(arguments: cli::Serve) -> anyhow::Result<Outcome> {
-    machine::log(arguments.settings.log.as_deref().unwrap_or("info"), arguments.settings.log_format)?;
+    let logging = &arguments.settings.logging;
+    machine::log(logging.log.as_deref().unwrap_or("info"), logging.log_format)?;
     let mut stop = Stop::listen()?;
-    let config = machine::config(arguments.listen, &arguments.settings, false)?;
+    let config = machine::config(arguments.listen, &arguments.settings)?;
     let source = Arc::new(DirectorySource::new(&arguments.dir, &arguments.settings.policy.config_path)?);
-    let data = machine::data_folder(arguments.settings.data.as_deref(), source.root())?;
+    let place = machine::place(&arguments.settings, source.root())?;
     let (reports, refreshes) = mpsc::unbounded_channel();
-    let server =
-        machine::start(source.clone(), &data, arguments.settings.objects.as_deref(), config, Some(reports)).await?;
+    let server = machine::start(source.clone(), place, config, Some(reports)).await?;
     output::line(&format!("gitfaas serves {} at {}", source.root().display(), server.url()))?;
     tokio::select! {
         () = stop.asked() => {}

@@ -36,7 +36,7 @@ async fn rendered_with(params: &[(&str, &str)]) -> anyhow::Result<Vec<Value>> {
     let params = params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let message = Publication { payload: "hello".into(), content_type: Some("text/plain".to_owned()), params };
     let topic = find(&functions, &"values".parse()?)?;
-    objects(topic, message, &Policy::default(), functions.catalog.revision())
+    objects(topic, message, &Policy::default(), "default", functions.catalog.revision())
 }
 
 #[tokio::test]
