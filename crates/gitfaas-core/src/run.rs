@@ -2,6 +2,7 @@
 //!
 //! [`machine::step`] is the only thing that moves a run from phase to phase. The record here is what the store keeps.
 
+pub mod explain;
 pub mod machine;
 
 use jiff::Timestamp;

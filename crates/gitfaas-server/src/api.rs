@@ -4,6 +4,7 @@ mod body;
 mod contract;
 mod error;
 mod events;
+mod explain;
 mod logs;
 mod middleware;
 mod old;
@@ -104,6 +105,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(read::tree))
         .routes(routes!(read::run))
         .routes(routes!(logs::logs))
+        .routes(routes!(explain::explanation))
         .routes(routes!(status::source))
         .routes(routes!(status::workers))
 }

@@ -5,6 +5,7 @@ use gitfaas_core::id::{RequestId, RunId};
 use gitfaas_core::message::Message;
 use gitfaas_core::request::Request;
 use gitfaas_core::response::Response;
+use gitfaas_core::run::explain::{Explanation, explain};
 use gitfaas_core::run::{Phase, Run};
 
 use super::publish::find_topic;
@@ -93,6 +94,16 @@ impl Engine {
     /// [`ErrorCode::NotFound`], and the store's.
     pub async fn run(&self, id: RunId) -> Result<Run, EngineError> {
         self.parts.store.run(id).await?.ok_or_else(|| no_run(id))
+    }
+
+    /// One run, and where it stands and why.
+    ///
+    /// # Errors
+    /// [`ErrorCode::NotFound`], and the store's.
+    pub async fn explain(&self, id: RunId) -> Result<(Run, Explanation), EngineError> {
+        let run = self.run(id).await?;
+        let explanation = explain(&run, None, self.now());
+        Ok((run, explanation))
     }
 
     /// The newest answer of each run of a request that has one, beside all of its runs.

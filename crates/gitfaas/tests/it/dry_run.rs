@@ -1,4 +1,4 @@
-//! What a message would create, asked of the server; what it says of its workers; and requests by their time.
+//! What a message would create, asked of the server; how it explains a run and its workers; requests by their time.
 
 use std::time::{Duration, Instant};
 
@@ -92,4 +92,19 @@ async fn requests_are_listed_by_the_time_of_their_acceptance() {
     let first = format!("?until={}&limit=1&before={}", times[2].1, times[1].0);
     assert_eq!(listed(&server, &first).await, [times[0].0.clone()]);
     assert_eq!(server.get("/api/v1/requests?since=yesterday").await.code(), "invalid-request");
+}
+
+#[tokio::test]
+async fn a_run_that_gave_up_is_explained() {
+    let repository = Repository::shell("t", "exit 3");
+    let server = Server::dev(repository.path()).await;
+    let request = server.publish("t", "").await;
+    let view = server.finished(&request).await;
+    let run = view["runs"][0]["id"].as_str().expect("an id");
+    let told = server.get(&format!("/api/v1/runs/{run}/explain")).await.json();
+    assert_eq!((&told["phase"], &told["stands"]), (&"failed".into(), &"it gave up: it is a dead letter".into()));
+    let reason = &view["runs"][0]["reason"];
+    let because = format!("{}: {}", reason["code"].as_str().unwrap_or("?"), reason["message"].as_str().unwrap_or("?"));
+    assert_eq!(told["because"], because, "{told:#}");
+    assert!(told["facts"].to_string().contains("with exit code 3"), "{told:#}");
 }

@@ -83,6 +83,7 @@ pub(super) const BY_OPERATION: &[(&str, &[ErrorCode])] = &[
     ("followRequest", &[InvalidRequest, NotFound, RecordDamaged, StoreUnavailable]),
     ("getTree", &[InvalidRequest, NotFound, RecordDamaged, StoreUnavailable]),
     ("getRun", &[InvalidRequest, NotFound, RecordDamaged, StoreUnavailable]),
+    ("explainRun", &[InvalidRequest, NotFound, RecordDamaged, StoreUnavailable]),
     ("getLogs", &[InvalidRequest, NotFound, RecordDamaged, ClusterUnavailable, StoreUnavailable]),
     ("getSource", &[]),
     ("listWorkers", &[]),

@@ -74,3 +74,23 @@ pub struct LogView {
     /// What was written; bytes that are no UTF-8 are replaced (the plain-text form has them as they are).
     pub text: String,
 }
+
+/// Where a run stands and why, for people: `GET /api/v1/runs/{id}/explain`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ExplanationView {
+    /// The run.
+    #[schema(value_type = schema::RunId)]
+    pub run: RunId,
+    /// Where it stands, for programs.
+    #[schema(value_type = schema::Phase)]
+    pub phase: Phase,
+    /// Where it stands.
+    pub stands: String,
+    /// Why, where more is known than that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+    /// What happens next, and what makes it happen.
+    pub next: String,
+    /// What else is known, a fact each.
+    pub facts: Vec<String>,
+}
