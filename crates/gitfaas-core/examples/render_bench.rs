@@ -4,6 +4,7 @@ use std::hint::black_box;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
+use gitfaas_core::admission::{Policy, admit};
 use gitfaas_core::catalog::params::ParamRules;
 use gitfaas_core::id::{RequestId, RunId, Try};
 use gitfaas_core::key::LedgerKey;
@@ -86,14 +87,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let render = measure(|| drop(black_box(template.render(black_box(&values)))));
     let manifests = template.render(&values)?;
     let fill = measure(|| drop(black_box(manifests[0].fill(black_box(&fillings)))));
-    let both = measure(|| {
+    let policy = Policy::default();
+    let whole = measure(|| {
         for manifest in template.render(black_box(&values)).iter().flatten() {
-            black_box(manifest.fill(&fillings));
+            drop(black_box(admit(&policy, manifest.fill(&fillings))));
         }
     });
     writeln!(
         std::io::stdout(),
-        "source {} bytes, object {} bytes\ncompile {compile:?}\nrender {render:?}\nfill {fill:?}\nrender and fill {both:?}",
+        "source {} bytes, object {} bytes\ncompile {compile:?}\nrender {render:?}\nfill {fill:?}\nrender, fill and admit {whole:?}",
         JOB.len(),
         manifests[0].fill(&fillings).json.len()
     )?;

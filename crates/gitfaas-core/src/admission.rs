@@ -5,21 +5,26 @@
 //! the cluster to say.
 
 mod head;
+pub(crate) mod pod;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Deref;
 use std::str::FromStr;
 
-use self::head::Head;
+use self::head::{Head, Pods};
+use self::pod::{Findings, way_to_pods};
+pub use self::pod::{InvalidPodPolicy, PodPolicy};
 use crate::manifest::{Fillings, Manifest, RecordedManifest};
-use crate::template::Header;
+use crate::problem::Problem;
+use crate::template::{Header, Template};
 
 /// What may be created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     banned: Vec<BannedKind>,
     namespaces: Namespaces,
+    pods: PodPolicy,
 }
 
 /// The namespaces that a manifest may name. One that names none goes to the server's own, which is always allowed.
@@ -88,23 +93,23 @@ impl Refusal {
 }
 
 impl Default for Policy {
-    /// What the Python version banned, in every namespace.
+    /// What the Python version banned, in every namespace, with pods at `baseline`.
     fn default() -> Self {
         let banned = ["Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "ServiceAccount", "Ingress"];
         let banned = banned.map(|kind| BannedKind { kind: kind.to_owned(), group: None }).to_vec();
-        Self { banned, namespaces: Namespaces::Any }
+        Self { banned, namespaces: Namespaces::Any, pods: PodPolicy::default() }
     }
 }
 
 impl Policy {
-    /// The policy that bans the kinds in `banned`, separated by blanks.
+    /// The policy that bans the kinds in `banned`, separated by blanks, with pods at `baseline`.
     ///
     /// # Errors
     ///
     /// A word that cannot be a kind.
     pub fn new(banned: &str, namespaces: Namespaces) -> Result<Self, InvalidBannedKind> {
         let banned = banned.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
-        Ok(Self { banned, namespaces })
+        Ok(Self { banned, namespaces, pods: PodPolicy::default() })
     }
 
     /// The same, in these namespaces.
@@ -113,12 +118,30 @@ impl Policy {
         Self { namespaces, ..self }
     }
 
-    /// What is certain to be refused of a manifest whose template begins like this; what only a message decides (a
-    /// kind or namespace from a parameter) is not said here.
-    pub fn check(&self, header: &Header) -> Option<Refusal> {
+    /// The same with another pod policy.
+    #[must_use]
+    pub fn with_pods(mut self, pods: PodPolicy) -> Self {
+        self.pods = pods;
+        self
+    }
+
+    /// What is certain to be refused of `template` whatever the message is, in the order of its objects.
+    pub fn problems(&self, template: &Template) -> Vec<Problem> {
+        template.headers().iter().flat_map(|header| self.problems_of(header, template.path().as_str())).collect()
+    }
+
+    /// What is certain to be refused of one object of the template `file`; what only a message decides (a kind or
+    /// namespace from a parameter) is not said here.
+    pub(crate) fn problems_of(&self, header: &Header, file: &str) -> Vec<Problem> {
         let api_version = header.api_version.as_deref().unwrap_or_default();
         let kind = header.kind.as_deref().and_then(|kind| self.banned(api_version, kind));
-        kind.or_else(|| header.namespace.as_deref().and_then(|namespace| self.foreign(namespace)))
+        let head = kind.or_else(|| header.namespace.as_deref().and_then(|namespace| self.foreign(namespace)));
+        let head = head.map(|refusal| (header.position, refusal));
+        let broken = header.violations.iter().filter(|(_, violation)| violation.breaks(self.pods));
+        let pods = broken.map(|(position, violation)| (*position, violation.refusal(self.pods)));
+        let problem =
+            |(position, refusal): (_, Refusal)| Problem::at(file, position, refusal.message).help(refusal.help);
+        head.into_iter().chain(pods).map(problem).collect()
     }
 
     fn banned(&self, api_version: &str, kind: &str) -> Option<Refusal> {
@@ -204,7 +227,11 @@ impl<T> Deref for Admitted<T> {
 ///
 /// What the policy forbids, and what a cluster could understand otherwise than this function does.
 pub fn admit(policy: &Policy, manifest: Manifest) -> Result<Admitted<Manifest>, Refusal> {
-    let head = Head::read(&manifest.json)?;
+    let mut findings = Findings::of(policy.pods);
+    let governed = policy.pods != PodPolicy::Off;
+    // The kind it is recorded as is the kind it says it is: what differs is refused below.
+    let way = way_to_pods(&manifest.key.api_version, &manifest.key.kind).filter(|_| governed);
+    let head = Head::read(&manifest.json, way.map(|way| Pods { way, findings: &mut findings }))?;
     if let Some(refusal) = policy.banned(&head.api_version, &head.kind) {
         return Err(refusal);
     }
@@ -216,7 +243,10 @@ pub fn admit(policy: &Policy, manifest: Manifest) -> Result<Admitted<Manifest>, 
         let message = format!("the object is not the {} it is recorded as", manifest.key);
         return Err(Refusal::new(message, "publish the message again"));
     }
-    Ok(Admitted(manifest))
+    match findings.into_refusal() {
+        Some(refusal) => Err(refusal),
+        None => Ok(Admitted(manifest)),
+    }
 }
 
 /// Fills recorded manifests for a try and admits them: all, or none.

@@ -228,7 +228,13 @@ fn admitted(
             Ok(manifest) => objects.push(manifest.into_inner().key),
             Err(refusal) => {
                 let problem = problem_of(function, place, refusal.message).help(refusal.help);
-                failures.push(Failure::of_function(function, FailureCode::NotAdmitted, problem));
+                let refused = |problem| Failure::of_function(function, FailureCode::NotAdmitted, problem);
+                // What the template alone decides has a place of its own.
+                let header = function.template().headers().get(place);
+                let certain =
+                    header.map_or_else(Vec::new, |header| policy.problems_of(header, function.name().as_str()));
+                let problems = if certain.is_empty() { vec![problem] } else { certain };
+                failures.extend(problems.into_iter().map(refused));
             }
         }
     }

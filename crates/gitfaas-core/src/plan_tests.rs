@@ -358,13 +358,13 @@ fn lint_says_what_is_certain_to_be_refused() {
     let role = "apiVersion: v1\nkind: 'role'\nmetadata: {name: reader}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: kube-system}\n";
     let case = Case::of(&[role]);
     let version = case.topic.version.expect("compiles");
-    let told = |policy: &Policy| -> Vec<bool> {
-        let headers = version.functions[0].template().headers();
-        headers.iter().map(|header| policy.check(header).is_some()).collect()
+    let told = |policy: &Policy| -> Vec<u32> {
+        let problems = policy.problems(version.functions[0].template());
+        problems.into_iter().filter_map(|problem| Some(problem.position?.line)).collect()
     };
-    assert_eq!(told(&Policy::default()), [true, false]);
+    assert_eq!(told(&Policy::default()), [1]);
     let own = Policy::new("", Namespaces::Only(["functions".to_owned()].into())).expect("a policy");
-    assert_eq!(told(&own), [false, true]);
+    assert_eq!(told(&own), [5]);
 }
 
 const DEPLOYMENT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\nspec:\n  replicas: {{replicas}}\n  paused: {{flag}}\n";

@@ -14,6 +14,7 @@ mod naming;
 mod object;
 mod placeholder;
 mod places;
+mod pods;
 mod program;
 mod render;
 mod report;
@@ -33,6 +34,7 @@ use report::Report;
 use text::Text;
 use tree::{Reader, Tree};
 
+use crate::admission::pod::Violation;
 use crate::catalog::params::ParamRules;
 use crate::id::{RequestId, RunId};
 use crate::manifest::{Fillings, RecordedManifest};
@@ -74,6 +76,8 @@ pub struct Header {
     pub unique: bool,
     /// Where the object begins.
     pub position: Position,
+    /// What its pods are certain to break of the strictest pod policy, and where that stands.
+    pub(crate) violations: Vec<(Position, Violation)>,
 }
 
 /// What one run of one message fills into a template.

@@ -8,6 +8,7 @@ use super::head;
 use super::name::{self, Rule};
 use super::naming;
 use super::places;
+use super::pods;
 use super::program::Program;
 use super::render::{Refusal, RenderCode};
 use super::report::Report;
@@ -78,6 +79,8 @@ impl Object {
                 namespace: namespace.as_ref().and_then(text),
                 unique,
                 position: tree.position,
+                violations: fixed
+                    .map_or_else(Vec::new, |(api_version, kind)| pods::violations(&tree, api_version, kind)),
             },
             has_items: tree.get("items").is_some(),
             form: Form::of(&tree, report),

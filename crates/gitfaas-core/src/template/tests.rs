@@ -3,6 +3,7 @@ mod limits;
 mod lists;
 mod names;
 mod placeholders;
+mod pods;
 mod types;
 
 use crate::url::BaseUrl;

@@ -124,13 +124,7 @@ pub(super) fn topic(topic: &Topic, policy: &Policy) -> TopicView {
 /// What the policy would refuse of a topic, as far as its templates say without a message.
 fn refusals(topic: &Topic, policy: &Policy) -> Vec<Problem> {
     let functions = topic.version.iter().flat_map(|version| &version.functions);
-    let headers =
-        functions.flat_map(|function| function.template().headers().iter().map(move |header| (function, header)));
-    let refused = headers.filter_map(|(function, header)| {
-        let refusal = policy.check(header)?;
-        Some(Problem::at(function.name().as_str(), header.position, refusal.message).help(refusal.help))
-    });
-    refused.collect()
+    functions.flat_map(|function| policy.problems(function.template())).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum, ValueHint};
+use gitfaas_core::admission::PodPolicy;
 use gitfaas_core::topic::TopicName;
 
 use super::requests::MessageArgs;
@@ -26,6 +28,14 @@ pub(crate) struct PolicyArgs {
     /// parted by commas or blanks; an empty text allows none [default: every one]
     #[arg(long, value_name = "NAMES", env = "GITFAAS_NAMESPACES")]
     pub(crate) namespaces: Option<Vec<String>>,
+    /// What the pods of functions may do, by the Pod Security Standards of Kubernetes; at `baseline` and `restricted`
+    /// they also have no service account but `default`
+    #[arg(long, value_name = "LEVEL", env = "GITFAAS_POD_POLICY", default_value_t, value_parser = pod_policy())]
+    pub(crate) pod_policy: PodPolicy,
+}
+
+fn pod_policy() -> impl TypedValueParser<Value = PodPolicy> {
+    PossibleValuesParser::new(PodPolicy::ALL.map(PodPolicy::as_str)).try_map(|word| word.parse::<PodPolicy>())
 }
 
 /// `gitfaas topics`.

@@ -70,7 +70,7 @@ async fn text(snapshot: &dyn Snapshot, file: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The policy that the arguments describe: the default one where they name neither banned kinds nor namespaces.
+/// The policy that the arguments describe.
 pub(super) fn policy(arguments: &PolicyArgs) -> anyhow::Result<Policy> {
     let namespaces = match &arguments.namespaces {
         None => Namespaces::Any,
@@ -80,8 +80,14 @@ pub(super) fn policy(arguments: &PolicyArgs) -> anyhow::Result<Policy> {
             Namespaces::Only(own.chain(names.split_whitespace()).map(str::to_owned).collect())
         }
     };
-    let Some(banned) = &arguments.banned_kinds else { return Ok(Policy::default().within(namespaces)) };
-    Policy::new(&words(banned), namespaces).map_err(|error| Usage(error.to_string())).context("--banned-kinds")
+    let policy = match &arguments.banned_kinds {
+        None => Policy::default().within(namespaces),
+        Some(banned) => {
+            let policy = Policy::new(&words(banned), namespaces).map_err(|error| Usage(error.to_string()));
+            policy.context("--banned-kinds")?
+        }
+    };
+    Ok(policy.with_pods(arguments.pod_policy))
 }
 
 /// What was given in several arguments, or in one with commas, parted by blanks.
@@ -92,6 +98,7 @@ fn words(given: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gitfaas_core::admission::PodPolicy;
     use gitfaas_core::template::Template;
 
     fn arguments(banned: Option<&[&str]>, namespaces: Option<&[&str]>) -> PolicyArgs {
@@ -101,6 +108,7 @@ mod tests {
             banned_kinds: banned.map(owned),
             namespace: "own".to_owned(),
             namespaces: namespaces.map(owned),
+            pod_policy: PodPolicy::default(),
         }
     }
 
@@ -108,7 +116,7 @@ mod tests {
         let policy = policy(&arguments(banned, None)).expect("a policy");
         let yaml = format!("apiVersion: v1\nkind: {kind}\nmetadata:\n  name: x\n");
         let template = Template::compile(&"x.yaml".parse().expect("a path"), yaml.as_bytes()).expect("a template");
-        policy.check(&template.headers()[0]).is_some()
+        !policy.problems(&template).is_empty()
     }
 
     #[test]
@@ -130,7 +138,7 @@ mod tests {
         let policy = policy(&arguments(None, namespaces)).expect("a policy");
         let yaml = format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x\n  namespace: {namespace}\n");
         let template = Template::compile(&"x.yaml".parse().expect("a path"), yaml.as_bytes()).expect("a template");
-        policy.check(&template.headers()[0]).is_none()
+        policy.problems(&template).is_empty()
     }
 
     #[test]

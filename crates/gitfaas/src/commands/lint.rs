@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use gitfaas_core::admission::Policy;
 use gitfaas_core::problem::Problem;
-use gitfaas_core::template::Template;
 use gitfaas_server::source::Source;
 use gitfaas_server::source::directory::DirectorySource;
 use serde::Serialize;
@@ -80,15 +79,7 @@ struct Finding<'a> {
 fn refused(functions: &Functions, policy: &Policy) -> BTreeSet<Problem> {
     let versions = functions.catalog.topics().filter_map(|topic| topic.version.as_ref());
     let listening = versions.flat_map(|version| &version.functions);
-    let templates = listening.map(|function| function.template());
-    templates.flat_map(|template| refused_objects(template, policy)).collect()
-}
-
-fn refused_objects(template: &Template, policy: &Policy) -> impl Iterator<Item = Problem> {
-    template.headers().iter().filter_map(|header| {
-        let refusal = policy.check(header)?;
-        Some(Problem::at(template.path().as_str(), header.position, refusal.message).help(refusal.help))
-    })
+    listening.flat_map(|function| policy.problems(function.template())).collect()
 }
 
 fn count(number: usize, what: &str) -> String {
@@ -160,6 +151,26 @@ mod tests {
 
         2 errors, 0 warnings in 2 topics
         "#);
+    }
+
+    #[tokio::test]
+    async fn what_the_pod_policy_forbids_is_drawn_where_it_stands() {
+        let job = JOB.replace("      restartPolicy", "      hostNetwork: true\n      restartPolicy");
+        let dir = directory(&[
+            ("config.json", r#"{"topics": [{"name": "a", "configs": ["fine.yaml"]}]}"#),
+            ("fine.yaml", &job),
+        ]);
+        insta::assert_snapshot!(drawn(&dir).await, @r"
+        error: by the pod policy `baseline` (Host Namespaces), `spec.template.spec.hostNetwork` must be false or left out
+         --> fine.yaml:8:7
+          |
+        8 |       hostNetwork: true
+          |       ^^^^^^^^^^^
+          |
+          = help: change the template, or run the server with `--pod-policy off`
+
+        1 error, 0 warnings in 1 topic
+        ");
     }
 
     #[tokio::test]
