@@ -83,7 +83,8 @@ async fn who_saw_the_end_is_told_so_and_who_saw_less_is_told_the_rest() {
 
 #[tokio::test]
 async fn a_request_that_is_not_there_has_no_events() {
-    let server = Server::dev(Repository::shell("t", "true").path()).await;
+    let repository = Repository::shell("t", "true");
+    let server = Server::dev(repository.path()).await;
     let reply = server.get("/api/v1/requests/0199d3b4-58c1-7a52-9d3e-1f2a3b4c5d6e/events").await;
     assert_eq!((reply.status.as_u16(), reply.code().as_str()), (404, "not-found"));
 }
