@@ -11,6 +11,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::response::{Response, ResponseBuilder};
+use utoipa::openapi::schema::{ArrayItems, Schema};
 use utoipa::openapi::{HeaderBuilder, ObjectBuilder, Ref, RefOr, Type};
 
 use self::refusals::refusals;
@@ -66,7 +67,19 @@ fn complete(mut contract: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi 
             operation.responses.responses.insert(status(same[0]).as_str().to_owned(), RefOr::T(refusal(same)));
         }
     }
+    refer(&mut contract);
     contract
+}
+
+/// Has each list refer to the schema of its entries, which stands in it once more otherwise.
+fn refer(contract: &mut utoipa::openapi::OpenApi) {
+    let schemas = contract.components.iter_mut().flat_map(|components| &mut components.schemas);
+    for (name, schema) in schemas {
+        let (Some(entry), RefOr::T(Schema::Object(list))) = (name.strip_prefix("List_"), schema) else { continue };
+        if let Some(RefOr::T(Schema::Array(items))) = list.properties.get_mut("items") {
+            items.items = ArrayItems::RefOrSchema(Box::new(Ref::from_schema_name(entry).into()));
+        }
+    }
 }
 
 /// The operations of one path.

@@ -46,7 +46,7 @@ const RETRY: Duration = Duration::from_secs(2);
         ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen."),
     ),
     responses(
-        (status = 200, description = "The events.", content_type = "text/event-stream", body = String),
+        (status = 200, description = "The events.", content_type = "text/event-stream", body = schema::SentEvent),
         (status = 204, description = "Nothing happened since the end that was seen."),
     ),
 )]

@@ -77,6 +77,26 @@ async fn containers_share_volumes_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_sidecar_serves_the_others_and_goes_with_them() {
+    let mut bench = Bench::open().await;
+    let (mark, ready, served) = (mark("sidecar"), bench.file("ready"), bench.file("served"));
+    let serve = format!("trap 'echo bye; exit 0' TERM; touch {}; while :; do sleep 0.02; done", ready.display());
+    let mut sidecar = container("proxy", &serve);
+    (sidecar["restartPolicy"], sidecar["env"]) = (json!("Always"), json!([{"name": "MARK", "value": mark}]));
+    let waits = |name: &str| {
+        let script =
+            format!("until [ -e {} ]; do sleep 0.02; done; echo {name} >> {}", ready.display(), served.display());
+        container(name, &script)
+    };
+    let end = bench.run(&pod("served", &[sidecar, waits("fetch")], &[waits("main")])).await;
+    assert_eq!((end.state, end.attempts), (JobState::Succeeded, 1));
+    assert_eq!(lines(&served), ["fetch", "main"]);
+    assert_eq!(processes_with(&mark), Vec::<String>::new());
+    let log = logs(&bench, &end.job).await.remove(0);
+    assert!(log.1 == "proxy" && log.2.ends_with("bye\n"), "{log:?}");
+}
+
+#[tokio::test]
 async fn a_container_that_fails_first_keeps_the_others_from_starting_and_is_named() {
     let mut bench = Bench::open().await;
     let started = bench.file("started");

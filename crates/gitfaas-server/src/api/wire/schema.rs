@@ -38,6 +38,37 @@ pub struct Time(pub String);
 #[schema(value_type = String, format = Binary)]
 pub struct Bytes(pub String);
 
+/// One server-sent event, its lines read.
+#[derive(ToSchema)]
+pub struct SentEvent {
+    /// What it is about.
+    pub event: SentEventName,
+    /// JSON: a `RequestView` for `request` and `end`, a `RunView` for `run`, a `ResponseView` for `response`, a
+    /// `ProblemView` for `problem`.
+    #[schema(content_media_type = "application/json")]
+    pub data: String,
+    /// What to say by `Last-Event-ID` when connecting again; only with the last event of those that tell of one state.
+    pub id: Option<String>,
+    /// Milliseconds to wait before connecting again.
+    pub retry: Option<u64>,
+}
+
+/// What a server-sent event is about.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum SentEventName {
+    /// The request as it is, for who just connected.
+    Request,
+    /// A run changed.
+    Run,
+    /// A run was answered for.
+    Response,
+    /// All runs are over.
+    End,
+    /// The stream ends before that.
+    Problem,
+}
+
 /// Where a run stands. The last six are final: nothing that the cluster says changes them.
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]

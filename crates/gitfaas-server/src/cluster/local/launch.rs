@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use gitfaas_core::run::Reason;
 use jiff::Timestamp;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::net::unix::pipe::Receiver;
 
 use super::attempt::{self, Deadline, Look, Plan};
@@ -57,6 +57,14 @@ impl Live {
             None => Receiver::from_owned_fd_unchecked(self.handle.try_clone()?)?,
         };
         Ok(self.ended.insert(ended))
+    }
+
+    /// Asks it to end, within the grace that it knows. Safe to repeat.
+    pub(super) fn ask_to_end(&self) -> io::Result<()> {
+        match pidfd_send_signal(&self.handle, Signal::TERM) {
+            Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Collects one that has ended.

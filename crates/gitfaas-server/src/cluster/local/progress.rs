@@ -3,7 +3,7 @@
 
 mod pod;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use gitfaas_core::retry::Backoff;
@@ -65,6 +65,8 @@ pub(super) struct Due {
     pub(super) starts: Vec<Start>,
     /// The pods that are not over: their folders and slots stay.
     pub(super) pods: BTreeSet<u32>,
+    /// To be ended now: sidecars of pods that are decided.
+    pub(super) ends: Vec<Start>,
     /// Look again at this time, and why not before.
     pub(super) until: Option<(Timestamp, Reason)>,
 }
@@ -72,9 +74,9 @@ pub(super) struct Due {
 impl View<'_> {
     /// What is to be done next.
     pub(super) fn next(&self) -> Next {
-        let pods = Pod::all(self.seen);
+        let pods = Pod::all(self.spec, self.seen);
         let fates: Vec<Fate<'_>> = pods.iter().map(|pod| pod.fate(self.spec)).collect();
-        let alive = self.seen.iter().any(|seen| matches!(seen.state, State::Alive));
+        let alive = self.seen.iter().any(Seen::is_alive);
         match self.conclusion(&pods, &fates, alive) {
             Some(_) if alive => Next::End,
             Some(state) => Next::Over(state),
@@ -112,7 +114,7 @@ impl View<'_> {
     fn failures<'a>(&'a self, fates: &[Fate<'a>]) -> Vec<(&'a Start, &'a Outcome)> {
         let mut failures: Vec<(&Start, &Outcome)> = fates.iter().filter_map(Fate::failure).collect();
         if self.spec.restarts {
-            failures.extend(self.seen.iter().filter_map(Seen::failure));
+            failures.extend(self.own().filter_map(Seen::failure));
         }
         failures.sort_by_key(|(start, outcome)| (outcome.at(), start.attempt));
         failures
@@ -120,7 +122,12 @@ impl View<'_> {
 
     /// One that was told to end for this reason.
     fn asked(&self, why: Asked) -> Option<&Outcome> {
-        self.seen.iter().filter_map(Seen::outcome).find(|outcome| outcome.asked() == Some(why))
+        self.own().filter_map(Seen::outcome).find(|outcome| outcome.asked() == Some(why))
+    }
+
+    /// What decides: all but sidecars.
+    fn own(&self) -> impl Iterator<Item = &Seen> {
+        self.seen.iter().filter(|seen| !self.spec.is_sidecar(&seen.start.container))
     }
 
     fn complete(&self, pods: &[Pod<'_>], fates: &[Fate<'_>]) -> bool {
@@ -138,6 +145,7 @@ impl View<'_> {
         let mut attempt = self.seen.iter().map(|seen| seen.start.attempt).max().unwrap_or(0);
         for pod in pods.iter().zip(fates).filter_map(|(pod, fate)| matches!(fate, Fate::Active).then_some(pod)) {
             due.pods.insert(pod.number);
+            due.ends.extend(pod.leftovers(self.spec).cloned());
             self.due_in(pod, &mut attempt, &mut due);
         }
         let at = self.next_pod_at(fates);
@@ -167,9 +175,9 @@ impl View<'_> {
                 None => due.starts.push(start),
                 Some(seen) => match &seen.state {
                     State::Fresh => due.starts.push(seen.start.clone()),
-                    State::Over { outcome, .. } if self.spec.restarts && seen.failure().is_some() => {
+                    State::Over { outcome, .. } if self.is_started_again(seen) => {
                         *attempt += 1;
-                        let at = later(outcome.at(), self.backoff.ceiling(pod.failures_of(container)));
+                        let at = later(outcome.at(), self.backoff.ceiling(pod.ends_of(container)));
                         if at <= self.now {
                             due.starts.push(Start { attempt: *attempt, ..start });
                         } else {
@@ -180,6 +188,11 @@ impl View<'_> {
                 },
             }
         }
+    }
+
+    /// Whether a container whose turn it is, and that is over, is started again in its pod.
+    fn is_started_again(&self, seen: &Seen) -> bool {
+        self.spec.is_sidecar(&seen.start.container) || (self.spec.restarts && seen.failure().is_some())
     }
 
     fn wait(&self, due: &mut Due, at: Timestamp, attempt: u32, (start, outcome): (&Start, &Outcome)) {
@@ -225,6 +238,10 @@ impl View<'_> {
 }
 
 impl Seen {
+    fn is_alive(&self) -> bool {
+        matches!(self.state, State::Alive)
+    }
+
     fn outcome(&self) -> Option<&Outcome> {
         match &self.state {
             State::Over { outcome, .. } => Some(outcome),
@@ -249,15 +266,6 @@ fn count(number: u32) -> usize {
 
 pub(super) fn later(time: Timestamp, by: Duration) -> Timestamp {
     time.checked_add(by).unwrap_or(Timestamp::MAX)
-}
-
-/// The pods of these, by their numbers.
-fn by_pod(seen: &[Seen]) -> BTreeMap<u32, Vec<&Seen>> {
-    let mut pods: BTreeMap<u32, Vec<&Seen>> = BTreeMap::new();
-    for seen in seen {
-        pods.entry(seen.start.pod).or_default().push(seen);
-    }
-    pods
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ const POD: &str = "spec.template.spec";
 /// A Job that this machine can run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Spec {
-    /// Those that have to succeed one after the other before `containers` are started.
+    /// Those that go first: each has to succeed before the next one is started, or to be running if it is a sidecar.
     pub(super) init: Vec<Container>,
     /// Those that run at once; at least one.
     pub(super) containers: Vec<Container>,
@@ -75,6 +75,11 @@ fn unsupported(path: &str, what: &str) -> Refused {
 }
 
 impl Spec {
+    /// Whether the container of this name runs beside the others, and so decides nothing.
+    pub(super) fn is_sidecar(&self, container: &str) -> bool {
+        self.init.iter().any(|init| init.sidecar && init.name == container)
+    }
+
     /// Reads a Job. What is malformed is told before what is unsupported.
     pub(super) fn read(json: &str) -> Checked<Self> {
         let mut deserializer = serde_json::Deserializer::from_str(json);
@@ -231,10 +236,8 @@ fn check_pod(pod: &PodSpec) -> Checked<()> {
         identity::check(&format!("{POD}.securityContext"), context)?;
     }
     volume::check(pod)?;
-    ["initContainers", "containers"]
-        .into_iter()
-        .flat_map(|list| each(pod, list))
-        .try_for_each(|(at, container)| container::check(&at, container))
+    each(pod, "initContainers").try_for_each(|(at, container)| container::check(&at, container, true))?;
+    each(pod, "containers").try_for_each(|(at, container)| container::check(&at, container, false))
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ fn what_no_cluster_takes_is_malformed(#[case] pointer: &str, #[case] value: Valu
 #[case("/spec/podFailurePolicy", json!({"rules": [{}]}))]
 #[case("/spec/successPolicy", json!({"rules": [{}]}))]
 #[case("/spec/template/spec/initContainers", json!([{"name": "init"}]))]
-#[case("/spec/template/spec/initContainers", json!([{"name": "init", "command": ["init"], "restartPolicy": "Always"}]))]
+#[case("/spec/template/spec/initContainers", json!([{"name": "init", "command": ["init"], "restartPolicy": "OnFailure"}]))]
 #[case("/spec/template/spec/hostAliases", json!([{"ip": "192.0.2.7"}]))]
 #[case("/spec/template/spec/containers", json!([{"name": "a", "command": []}, {"name": "b", "command": ["b"]}]))]
 #[case("/spec/template/spec/securityContext", json!({"runAsUser": 4_294_967_000_i64}))]

@@ -47,7 +47,7 @@ pub(super) enum Step {
 #[derive(Debug, Default)]
 pub(super) struct Standing {
     pub(super) attempts: u32,
-    /// Whether something lives whose supervisor has not yet written down who it is.
+    /// Whether something begins: a supervisor that has not yet written down who it is, or a sidecar.
     pub(super) begins: bool,
     /// Whether a pod waits for a slot.
     pub(super) wants_slot: bool,
@@ -138,6 +138,9 @@ impl Shared {
         }
         hand.keep(&due.pods);
         self.remove_pods(job, &due.pods)?;
+        for live in due.ends.iter().filter_map(|start| hand.lives.get(start)) {
+            live.ask_to_end()?;
+        }
         let mut begun: HashSet<u32> = found.started().map(|start| start.pod).collect();
         for start in due.starts {
             match self.start(job, hand, order, &start, !begun.contains(&start.pod))? {
@@ -145,6 +148,8 @@ impl Shared {
                 Attempt::WantsSlot => standing.wants_slot = true,
                 Attempt::Waits(until, reason) => standing.wait(until, reason),
                 Attempt::Started => {
+                    // What comes after a sidecar waits for no end.
+                    standing.begins |= order.spec.is_sidecar(&start.container);
                     begun.insert(start.pod);
                     standing.attempts = standing.attempts.max(start.attempt);
                 }

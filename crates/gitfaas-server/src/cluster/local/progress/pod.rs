@@ -1,12 +1,14 @@
 //! A pod: how its containers stand together, and what it comes to.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::super::attempt::Asked;
 use super::super::spec::{Container, Spec};
 use super::super::start::Start;
 use super::super::verdict::Outcome;
-use super::{Seen, State, by_pod};
+use super::{Seen, State};
 
 /// A pod that something was started in, or was to be.
 pub(super) struct Pod<'a> {
@@ -14,7 +16,10 @@ pub(super) struct Pod<'a> {
     pub(super) index: u32,
     /// Its newest attempt.
     pub(super) attempt: u32,
-    seen: Vec<&'a Seen>,
+    /// What decides.
+    own: Vec<&'a Seen>,
+    /// Its sidecars.
+    beside: Vec<&'a Seen>,
 }
 
 /// What a pod comes to.
@@ -48,65 +53,92 @@ impl<'a> Fate<'a> {
 
 impl<'a> Pod<'a> {
     /// All pods of these, in the order they were made.
-    pub(super) fn all(seen: &'a [Seen]) -> Vec<Self> {
-        let pods = by_pod(seen).into_iter();
-        let pod = |(number, seen): (u32, Vec<&'a Seen>)| Self {
-            number,
-            index: seen.first().map_or(0, |seen| seen.start.index),
-            attempt: seen.iter().map(|seen| seen.start.attempt).max().unwrap_or(number),
-            seen,
-        };
-        pods.map(pod).collect()
+    pub(super) fn all(spec: &Spec, seen: &'a [Seen]) -> Vec<Self> {
+        let mut pods: BTreeMap<u32, Self> = BTreeMap::new();
+        for seen in seen {
+            let Start { attempt, pod: number, index, .. } = seen.start;
+            let new = || Self { number, index, attempt, own: Vec::new(), beside: Vec::new() };
+            let pod = pods.entry(number).or_insert_with(new);
+            pod.attempt = pod.attempt.max(attempt);
+            if spec.is_sidecar(&seen.start.container) { pod.beside.push(seen) } else { pod.own.push(seen) }
+        }
+        pods.into_values().collect()
+    }
+
+    fn seen(&self) -> impl Iterator<Item = &'a Seen> {
+        self.own.iter().chain(&self.beside).copied()
     }
 
     /// The newest start of a container.
     pub(super) fn newest(&self, container: &str) -> Option<&'a Seen> {
-        let own = self.seen.iter().filter(|seen| seen.start.container == container);
-        own.max_by_key(|seen| seen.start.attempt).copied()
+        self.seen().filter(|seen| seen.start.container == container).max_by_key(|seen| seen.start.attempt)
     }
 
-    /// How often a container failed.
-    pub(super) fn failures_of(&self, container: &str) -> u32 {
-        let own = self.seen.iter().filter(|seen| seen.start.container == container && seen.failure().is_some());
+    /// How often a container that is started again has ended.
+    pub(super) fn ends_of(&self, container: &str) -> u32 {
+        let own = self.seen().filter(|seen| seen.start.container == container && seen.outcome().is_some());
         u32::try_from(own.count()).unwrap_or(u32::MAX)
     }
 
-    /// The containers whose turn it is, and that have not succeeded: the next one of those that go first, or all others.
+    /// The containers whose turn it is, and that have not succeeded: the next one of those that go first, or all others;
+    /// and each sidecar from its turn on.
     pub(super) fn wanted<'s>(&self, spec: &'s Spec) -> Vec<&'s str> {
-        if self.told_to_end().is_some() {
-            return Vec::new();
+        let mut wanted = Vec::new();
+        if self.told_to_end().is_some() || self.decided(spec).is_some() {
+            return wanted;
         }
-        if let Some(init) = spec.init.iter().find(|init| !self.has_succeeded(init)) {
-            return vec![init.name.as_str()];
+        for init in spec.init.iter().filter(|init| init.sidecar || !self.has_succeeded(init)) {
+            wanted.push(init.name.as_str());
+            if !(init.sidecar && self.has_begun(init)) {
+                return wanted;
+            }
         }
         let open = spec.containers.iter().filter(|container| !self.has_succeeded(container));
-        open.map(|container| container.name.as_str()).collect()
+        wanted.extend(open.map(|container| container.name.as_str()));
+        wanted
     }
 
+    /// What it comes to; what is decided is over when its sidecars have ended, too.
     pub(super) fn fate(&self, spec: &Spec) -> Fate<'a> {
-        if self.seen.iter().any(|seen| matches!(seen.state, State::Alive)) {
-            return Fate::Active;
+        let alive = self.beside.iter().any(|seen| seen.is_alive());
+        self.decided(spec).filter(|_| !alive).unwrap_or(Fate::Active)
+    }
+
+    /// The sidecars that still live although the pod is decided.
+    pub(super) fn leftovers(&self, spec: &Spec) -> impl Iterator<Item = &'a Start> {
+        let decided = self.decided(spec).is_some();
+        self.beside.iter().filter(move |seen| decided && seen.is_alive()).map(|seen| &seen.start)
+    }
+
+    /// What its own containers have made of it.
+    fn decided(&self, spec: &Spec) -> Option<Fate<'a>> {
+        if self.own.iter().any(|seen| seen.is_alive()) {
+            return None;
         }
         match self.told_to_end() {
             Some((start, outcome)) if outcome.asked() == Some(Asked::PodDeadline) => {
-                return Fate::Failed(start, outcome);
+                return Some(Fate::Failed(start, outcome));
             }
-            Some(_) => return Fate::Gone,
+            Some(_) => return Some(Fate::Gone),
             None => {}
         }
         if let Some(at) = self.success(spec) {
-            return Fate::Succeeded(at);
+            return Some(Fate::Succeeded(at));
         }
-        let torn = self.seen.iter().any(|seen| matches!(seen.state, State::Over { earlier_boot: true, .. }));
-        let failure = self.seen.iter().filter_map(|seen| seen.failure()).min_by_key(|(_, outcome)| outcome.at());
+        let torn = self.seen().any(|seen| matches!(seen.state, State::Over { earlier_boot: true, .. }));
+        let failure = self.own.iter().filter_map(|seen| seen.failure()).min_by_key(|(_, outcome)| outcome.at());
         match failure {
             // The others of a pod run to their ends, whatever happened to one.
             Some((start, outcome)) if !spec.restarts && (torn || self.leaves_nothing_to_start(spec, start)) => {
-                Fate::Failed(start, outcome)
+                Some(Fate::Failed(start, outcome))
             }
-            _ if torn => Fate::Gone,
-            _ => Fate::Active,
+            _ => torn.then_some(Fate::Gone),
         }
+    }
+
+    /// Whether something of it was started.
+    fn has_begun(&self, container: &Container) -> bool {
+        self.newest(&container.name).is_some_and(|seen| !matches!(seen.state, State::Fresh))
     }
 
     fn leaves_nothing_to_start(&self, spec: &Spec, failed: &Start) -> bool {
@@ -124,7 +156,7 @@ impl<'a> Pod<'a> {
 
     /// When the last of all containers succeeded, if they all have.
     fn success(&self, spec: &Spec) -> Option<Timestamp> {
-        let all = spec.init.iter().chain(&spec.containers);
+        let all = spec.init.iter().filter(|init| !init.sidecar).chain(&spec.containers);
         let ends = all.map(|container| {
             self.newest(&container.name).and_then(Seen::outcome).filter(|outcome| outcome.succeeded()).map(Outcome::at)
         });
@@ -133,6 +165,6 @@ impl<'a> Pod<'a> {
 
     fn told_to_end(&self) -> Option<(&'a Start, &'a Outcome)> {
         let told = |seen: &&'a Seen| seen.outcome().is_some_and(|outcome| outcome.asked().is_some());
-        self.seen.iter().copied().find(told).and_then(|seen| Some((&seen.start, seen.outcome()?)))
+        self.own.iter().copied().find(told).and_then(|seen| Some((&seen.start, seen.outcome()?)))
     }
 }

@@ -303,3 +303,43 @@ fn a_job_whose_own_deadline_is_over_gets_no_further_attempt() {
     assert_eq!(due(&spec, &failed, 4).until.expect("a wait").0, at(7));
     assert_eq!(failure(ended(&spec, &failed, 7)).0, "DeadlineExceeded");
 }
+
+/// A Job whose first container is a sidecar.
+fn with_sidecar(policy: &str, fields: &Value) -> Spec {
+    let mut spec = spec(policy, &["proxy", "fetch"], &["main"], fields);
+    spec.init[0].sidecar = true;
+    spec
+}
+
+#[test]
+fn a_sidecar_runs_beside_the_others_and_ends_when_they_have() {
+    let spec = with_sidecar("Never", &json!({"backoffLimit": 0}));
+    assert_eq!(starts(&spec, &[], 0), ["attempt-1.1.0.proxy"]);
+    let mut all = vec![seen(1, 1, "proxy", State::Alive)];
+    assert_eq!(starts(&spec, &all, 1), ["attempt-1.1.0.fetch"]);
+    all.push(seen(1, 1, "fetch", code(0, 2)));
+    assert_eq!(starts(&spec, &all, 2), ["attempt-1.1.0.main"]);
+    all.push(seen(1, 1, "main", State::Alive));
+    assert_eq!(due(&spec, &all, 3).ends, []);
+    for exit in [0, 4] {
+        all[2].state = code(exit, 5);
+        all[0].state = State::Alive;
+        let due = due(&spec, &all, 5);
+        assert_eq!((due.ends, due.starts), (vec![start(1, 1, 0, "proxy")], vec![]));
+        all[0].state = over(How::Signal(15), Some(Asked::Stop), 6);
+        let state = ended(&spec, &all, 6);
+        assert_eq!(state == JobState::Succeeded, exit == 0, "{state:?}");
+    }
+}
+
+#[test]
+fn a_sidecar_that_ends_early_is_started_again_and_counts_for_nothing() {
+    let spec = with_sidecar("OnFailure", &json!({"backoffLimit": 0}));
+    let mut all =
+        vec![seen(1, 1, "proxy", code(0, 5)), seen(1, 1, "fetch", code(0, 2)), seen(1, 1, "main", State::Alive)];
+    assert_eq!(due(&spec, &all, 6).until.expect("a wait").0, at(15));
+    assert_eq!(starts(&spec, &all, 15), ["attempt-2.1.0.proxy"]);
+    all.push(seen(2, 1, "proxy", code(1, 16)));
+    all[2].state = code(0, 20);
+    assert_eq!(ended(&spec, &all, 20), JobState::Succeeded);
+}

@@ -6,6 +6,9 @@ use super::super::manifest::{self, PodSpec, VolumeMount};
 use super::field::Resources;
 use super::{Checked, Names, Var, env, identity, malformed, none_of, unsupported};
 
+/// What makes a container that goes first a sidecar.
+const ALWAYS: &str = "Always";
+
 /// A container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::cluster::local) struct Container {
@@ -20,6 +23,8 @@ pub(in crate::cluster::local) struct Container {
     pub(in crate::cluster::local) working_dir: Option<String>,
     pub(in crate::cluster::local) mounts: Vec<Mount>,
     pub(in crate::cluster::local) resources: Resources,
+    /// Whether it goes first, and then runs beside the others for as long as they do.
+    pub(in crate::cluster::local) sidecar: bool,
 }
 
 /// A volume at a place in the file system.
@@ -50,6 +55,7 @@ impl Container {
             working_dir: container.working_dir.clone().filter(|dir| !dir.is_empty()),
             mounts: mounts(at, pod, container)?,
             resources,
+            sidecar: container.restart_policy.as_deref() == Some(ALWAYS),
         })
     }
 }
@@ -105,15 +111,16 @@ fn tidy(at: &str, path: &str) -> Checked<String> {
     Ok(parts.join("/"))
 }
 
-/// Refuses what this machine cannot do for a container.
-pub(super) fn check(at: &str, container: &manifest::Container) -> Checked<()> {
+/// Refuses what this machine cannot do for a container; `first` says whether it is one that goes first.
+pub(super) fn check(at: &str, container: &manifest::Container, first: bool) -> Checked<()> {
     if container.command.as_ref().is_none_or(Vec::is_empty) {
         let what = "an image is only a name here, so what it would start is not known; say what to run";
         return Err(unsupported(&format!("{at}.command"), what));
     }
     none_of(at, &[("volumeDevices", &container.volume_devices), ("lifecycle", &container.lifecycle)])?;
-    if container.restart_policy.as_ref().is_some_and(|policy| !policy.is_empty()) {
-        let what = "the local cluster has no sidecars and no rules of single containers; leave it out to run here";
+    let policy = container.restart_policy.as_deref().filter(|policy| !policy.is_empty());
+    if policy.is_some_and(|policy| !(first && policy == ALWAYS)) {
+        let what = "the local cluster has `Always` for initContainers only; leave it out to run here";
         return Err(unsupported(&format!("{at}.restartPolicy"), what));
     }
     env::check(at, container)?;
