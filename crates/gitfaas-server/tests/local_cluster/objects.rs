@@ -146,6 +146,26 @@ async fn a_config_map_that_a_function_applied_is_found_by_its_job() {
 }
 
 #[tokio::test]
+async fn an_applied_object_is_found_in_the_jobs_own_namespace_alone() {
+    let mut bench = Bench::open_with(|settings| settings.namespace = "team".to_owned()).await;
+    let map = |name: &str, namespace: Option<&str>| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}, "data": {"FROM": name}});
+    for object in [map("bare", None), map("spelled", Some("team")), map("other", Some("default"))] {
+        bench.apply(&object).await.expect("an applied object");
+    }
+    for (job, object, namespace) in
+        [("a", "bare", Some("team")), ("b", "spelled", None), ("c", "bare", None), ("d", "other", Some("default"))]
+    {
+        let from = json!([{"configMapRef": {"name": object}}]);
+        let mut job = with(shell(job, "echo $FROM"), &format!("{CONTAINER}/envFrom"), from);
+        job["metadata"]["namespace"] = json!(namespace);
+        assert_eq!(output(&mut bench, &job).await, format!("{object}\n"));
+    }
+    let from = json!([{"configMapRef": {"name": "other"}}]);
+    let key = bench.apply(&with(shell("e", "true"), &format!("{CONTAINER}/envFrom"), from)).await.expect("a job");
+    bench.until(&key, |it| matches!(&it.state, JobState::Pending { reason: Some(_) })).await;
+}
+
+#[tokio::test]
 async fn a_job_waits_for_a_missing_secret_and_starts_when_it_is_there() {
     let mut bench = bench(&[]).await;
     let env = json!([{"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}}]);

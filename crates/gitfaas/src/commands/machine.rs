@@ -32,6 +32,8 @@ pub(super) struct Place {
     pub(super) data: PathBuf,
     /// The folder of `ConfigMap`s and Secrets, if there is one.
     pub(super) objects: Option<PathBuf>,
+    /// The namespace of what names none; `None` leaves that to the cluster.
+    pub(super) namespace: Option<String>,
     /// How many pods run at once; `None` leaves that to the number of cores.
     pub(super) max_live: Option<usize>,
 }
@@ -53,7 +55,12 @@ pub(super) async fn start(
 /// What the arguments say about where a server for `functions` keeps things.
 pub(super) fn place(arguments: &cli::Settings, functions: &Path) -> anyhow::Result<Place> {
     let data = data_folder(arguments.data.data.as_deref(), functions)?;
-    Ok(Place { data, objects: arguments.runs.objects.clone(), max_live: arguments.runs.max_live })
+    Ok(Place {
+        data,
+        objects: arguments.runs.objects.clone(),
+        namespace: Some(arguments.policy.namespace.clone()),
+        max_live: arguments.runs.max_live,
+    })
 }
 
 /// What the arguments say about a server that leaves the functions that run when it stops.
@@ -89,8 +96,13 @@ async fn parts(source: Arc<DirectorySource>, place: Place) -> anyhow::Result<Par
     .await??;
     let path = std::env::var_os("PATH").and_then(|path| path.into_string().ok());
     let usual = local::Settings::new(place.data, source.root().to_owned(), OWN_PROGRAM.into(), path);
-    let max_live = place.max_live.unwrap_or(usual.max_live);
-    let cluster = LocalCluster::open(local::Settings { objects: place.objects, max_live, ..usual }).await?;
+    let settings = local::Settings {
+        objects: place.objects,
+        namespace: place.namespace.unwrap_or(usual.namespace),
+        max_live: place.max_live.unwrap_or(usual.max_live),
+        ..usual
+    };
+    let cluster = LocalCluster::open(settings).await?;
     Ok(Parts { source, store: Arc::new(store), cluster: Arc::new(cluster), clock: Arc::new(SystemClock) })
 }
 

@@ -25,8 +25,6 @@ const BEGINS: Duration = Duration::from_millis(20);
 const TROUBLE: Duration = Duration::from_secs(5);
 /// How long a killed function and then its supervisor have to be gone.
 const KILL: Duration = Duration::from_millis(1500);
-/// A supervisor kills what does not end within its own grace. This is for one that does not.
-const PATIENCE: Duration = Duration::from_hours(24 * 366);
 
 impl Shared {
     /// Carries a Job on with a slot that it has, for as long as something of it runs.
@@ -77,10 +75,13 @@ impl Shared {
                 Ok(Some(next)) => return next,
                 Err(error) => {
                     let next = self.trouble(job, &error);
-                    if hand.lives.is_empty() {
+                    if hand.lives.is_empty() || self.stopping() {
                         return next;
                     }
-                    sleep(TROUBLE).await;
+                    tokio::select! {
+                        () = sleep(TROUBLE) => {}
+                        _ = signs.stop.changed() => {}
+                    }
                 }
             }
         }
@@ -97,11 +98,11 @@ impl Shared {
         let asked = *self.stop.borrow();
         match (step, asked) {
             (Step::Over { state, attempts }, _) => self.over(job, state, attempts).await.map(Some),
-            (Step::Goes(_) | Step::Ends, Stop::Leave) => Ok(Some(Next::Leave)),
+            (Step::Goes(_) | Step::Ends(_), Stop::Leave) => Ok(Some(Next::Leave)),
             (Step::Goes(standing), Stop::End(_)) if hand.lives.is_empty() && !standing.begins => Ok(Some(Next::Leave)),
             (Step::Goes(standing), Stop::No) => self.go_on(job, hand, standing, signs).await,
-            (Step::Goes(_) | Step::Ends, Stop::End(grace)) => self.end_lives(hand, grace, signs).await,
-            (Step::Ends, Stop::No) => self.end_lives(hand, PATIENCE, signs).await,
+            (Step::Goes(_) | Step::Ends(_), Stop::End(grace)) => self.end_lives(hand, grace, signs).await,
+            (Step::Ends(patience), Stop::No) => self.end_lives(hand, patience, signs).await,
         }
     }
 

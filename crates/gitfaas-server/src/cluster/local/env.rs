@@ -129,11 +129,11 @@ mod tests {
         let spec = Spec::read(&job.to_string()).expect("a spec");
         let data = tempfile::tempdir().expect("a folder");
         let applied = Folder::make(data.path()).expect("a folder");
-        let objects = Objects { folder: Some(folder), applied: &applied, namespace: None };
+        let objects = Objects { folder: Some(folder), applied: &applied, namespace: None, usual: "team" };
         let key =
             ObjectKey { api_version: "batch/v1".into(), kind: "Job".into(), namespace: None, name: "resize".into() };
         let start = Start { attempt: 2, pod: 1, index: 0, container: "main".to_owned() };
-        let facts = Facts::new(&spec, &key, &FileName::of(&key), &start);
+        let facts = Facts::new(&spec, &key, "team", &FileName::of(&key), &start);
         Env::of(&spec.containers[0], &objects, &facts).expect("a look").map(Env::into_vars)
     }
 
@@ -190,7 +190,7 @@ mod tests {
         ]});
         let vars = resolved(folder(&[]).path(), &fields).expect("variables");
         let wanted = [
-            ("NAMESPACE", "default"),
+            ("NAMESPACE", "team"),
             ("TEAM", "blue"),
             ("JOB", "resize"),
             ("NONE", ""),

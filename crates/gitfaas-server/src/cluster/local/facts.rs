@@ -14,8 +14,6 @@ use super::start::Start;
 const ADDRESS: &str = "127.0.0.1";
 /// Where a pod finds which completion it is for.
 const INDEX: &str = "batch.kubernetes.io/job-completion-index";
-/// The namespace of a Job that names none.
-const NAMESPACE: &str = "default";
 
 /// What a pod is told of itself.
 #[derive(Debug, Clone)]
@@ -32,8 +30,8 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Those of the pod of this start.
-    pub(super) fn new(spec: &Spec, job: &ObjectKey, file: &FileName, start: &Start) -> Self {
+    /// Those of the pod of this start; `usual` is the namespace of a Job that names none.
+    pub(super) fn new(spec: &Spec, job: &ObjectKey, usual: &str, file: &FileName, start: &Start) -> Self {
         let index = spec.indexed.then(|| start.index.to_string());
         let (mut labels, mut annotations) = (spec.labels.clone(), spec.annotations.clone());
         for label in ["job-name", "batch.kubernetes.io/job-name"] {
@@ -51,7 +49,7 @@ impl Facts {
             name: pod_name(&base, file, start.pod),
             base,
             index,
-            namespace: job.namespace.clone().unwrap_or_else(|| NAMESPACE.to_owned()),
+            namespace: job.namespace.clone().unwrap_or_else(|| usual.to_owned()),
             uid: uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string(),
             labels,
             annotations,

@@ -167,7 +167,7 @@ impl Shared {
         for part in ["home", "tmp"] {
             disk::private_dir(&own.join(part))?;
         }
-        let facts = Facts::new(spec, &job.key, &job.file, start);
+        let facts = Facts::new(spec, &job.key, &self.settings.namespace, &job.file, start);
         let hostname = spec.hostname.clone().unwrap_or_else(|| facts.hostname());
         Ok(Place { container, pod, own, hostname, facts, new })
     }
@@ -216,6 +216,7 @@ impl Shared {
             folder: self.settings.objects.as_deref(),
             applied: &self.folder,
             namespace: job.key.namespace.as_deref(),
+            usual: &self.settings.namespace,
         };
         if place.new
             && let Err(reason) = contents::write(&place.pod, &spec.volumes, &objects, &place.facts)?

@@ -66,8 +66,10 @@ impl Limits {
 
     /// A group with these limits; `None` when there are none, or they cannot be enforced.
     pub(super) fn group(&self, name: &str, resources: &Resources) -> Option<Group> {
-        let memory = resources.limit("memory").map(|memory| memory.in_units_of(Quantity::whole(1)));
-        let cpu = resources.limit("cpu").map(|cpu| cpu.times(PERIOD).max(LEAST));
+        // Zero stands for no limit, as in Kubernetes.
+        let limit = |name| resources.limit(name).filter(|limit| *limit > Quantity::whole(0));
+        let memory = limit("memory").map(|memory| memory.in_units_of(Quantity::whole(1)));
+        let cpu = limit("cpu").map(|cpu| cpu.times(PERIOD).max(LEAST));
         if memory.is_none() && cpu.is_none() {
             return None;
         }

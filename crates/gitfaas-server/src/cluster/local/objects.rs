@@ -35,8 +35,10 @@ pub(super) struct Objects<'a> {
     pub(super) folder: Option<&'a Path>,
     /// What was applied here.
     pub(super) applied: &'a Folder,
-    /// The Job's.
+    /// The Job's, if it names one.
     pub(super) namespace: Option<&'a str>,
+    /// The one of what names none.
+    pub(super) usual: &'a str,
 }
 
 impl Objects<'_> {
@@ -68,15 +70,22 @@ impl Objects<'_> {
     }
 
     fn find_applied(&self, object: &ObjectName) -> io::Result<Option<Data>> {
-        let key = ObjectKey {
-            api_version: "v1".to_owned(),
-            kind: format!("{:?}", object.kind),
-            namespace: self.namespace.map(str::to_owned),
-            name: object.name.clone(),
-        };
-        let Some(applied) = disk::read::<Object>(&self.applied.object(&FileName::of(&key)))? else { return Ok(None) };
-        let value = serde_json::from_str(&applied.json).map_err(io::Error::other)?;
-        manifest::data(object.kind, &value).map(Some).map_err(|error| damaged(object, &error))
+        let namespace = self.namespace.unwrap_or(self.usual);
+        // What names no namespace is in the usual one, whether or not the Job spells that.
+        let spellings = [Some(Some(namespace)), (namespace == self.usual).then_some(None)];
+        for spelled in spellings.into_iter().flatten() {
+            let key = ObjectKey {
+                api_version: "v1".to_owned(),
+                kind: format!("{:?}", object.kind),
+                namespace: spelled.map(str::to_owned),
+                name: object.name.clone(),
+            };
+            if let Some(applied) = disk::read::<Object>(&self.applied.object(&FileName::of(&key)))? {
+                let value = serde_json::from_str(&applied.json).map_err(io::Error::other)?;
+                return manifest::data(object.kind, &value).map(Some).map_err(|error| damaged(object, &error));
+            }
+        }
+        Ok(None)
     }
 }
 

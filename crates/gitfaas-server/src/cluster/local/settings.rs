@@ -22,6 +22,8 @@ pub struct Settings {
     pub functions: PathBuf,
     /// The folder that `ConfigMap`s and Secrets are looked for in, see `objects`; `None` where the developer names none.
     pub objects: Option<PathBuf>,
+    /// The namespace of what names none.
+    pub namespace: String,
     /// How a supervisor is started.
     pub supervisor: SupervisorCommand,
     /// How many pods run at once, at least 1; further ones wait in the order of their Jobs.
@@ -59,6 +61,7 @@ impl Settings {
             data,
             functions,
             objects: None,
+            namespace: "default".to_owned(),
             supervisor: SupervisorCommand { program: gitfaas, args: vec!["supervise".into()] },
             max_live: cores.saturating_mul(4).max(16),
             bubblewrap: find_program("bwrap", &path, Path::new("/")),

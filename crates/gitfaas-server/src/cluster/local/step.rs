@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::time::Duration;
 
 use gitfaas_core::run::{JobState, Reason};
 use jiff::Timestamp;
@@ -23,7 +24,9 @@ const LAST_WORDS: u64 = 4096;
 /// A supervisor that did not come to life is given up after so many.
 const FALSE_STARTS: u32 = 5;
 /// How often it is looked whether what was missing is there now.
-const NOT_READY: std::time::Duration = std::time::Duration::from_secs(2);
+const NOT_READY: Duration = Duration::from_secs(2);
+/// A supervisor kills what does not end within its grace. So much later, it is not waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is known of a Job's starts and cannot change any more, or only counts in this life of the server.
 #[derive(Debug, Default)]
@@ -37,8 +40,8 @@ pub(super) struct Memory {
 pub(super) enum Step {
     /// Something lives, or is to be started at its time.
     Goes(Standing),
-    /// Its end is certain; what lives is to be ended.
-    Ends,
+    /// Its end is certain; what lives is to be ended, and is not waited for longer than this.
+    Ends(Duration),
     /// It is over.
     Over { state: JobState, attempts: u32 },
 }
@@ -109,9 +112,9 @@ impl Shared {
             }
         };
         let found = self.look(job, &spec, hand)?;
-        let attempts = found.attempts();
+        let (attempts, patience) = (found.attempts(), spec.grace + PATIENCE);
         if let Some(ending) = disk::read::<Ending>(&self.folder.ending(&job.file))? {
-            return Ok(if found.alive() { Step::Ends } else { Step::Over { state: ending.state, attempts } });
+            return Ok(if found.alive() { Step::Ends(patience) } else { Step::Over { state: ending.state, attempts } });
         }
         let said = |start: &Start| {
             let said = log::tail(&self.folder.start(&job.file, start), LAST_WORDS);
@@ -122,7 +125,7 @@ impl Shared {
         let view = View { spec: &spec, seen: &found.seen, began, backoff, now, said: &said };
         match view.next() {
             Next::Over(state) => Ok(Step::Over { state, attempts }),
-            Next::End => Ok(Step::Ends),
+            Next::End => Ok(Step::Ends(patience)),
             Next::Go(due) => {
                 let order = Order { spec: &spec, job_deadline: view.deadline(), began: &found.began, may_start };
                 self.go(job, hand, &found, due, &order)
@@ -155,7 +158,8 @@ impl Shared {
                 }
                 Attempt::Refused(reason) => {
                     let alive = found.alive() || !hand.lives.is_empty();
-                    return self.give_up(job, reason, alive, standing.attempts);
+                    let patience = alive.then_some(order.spec.grace + PATIENCE);
+                    return self.give_up(job, reason, patience, standing.attempts);
                 }
             }
         }
@@ -163,10 +167,8 @@ impl Shared {
     }
 
     fn start(&self, job: &Job, hand: &mut Hand, order: &Order<'_>, start: &Start, new: bool) -> io::Result<Attempt> {
-        match self.false_start(job, start)? {
-            Some((Some(until), reason)) => return Ok(Attempt::Waits(until, reason)),
-            Some((None, reason)) => return Ok(Attempt::Refused(reason)),
-            None => {}
+        if let Some(attempt) = self.false_start(job, start)? {
+            return Ok(attempt);
         }
         if !order.may_start {
             return Ok(Attempt::Held);
@@ -185,13 +187,11 @@ impl Shared {
     }
 
     /// Ends a Job that cannot go on: at once, or when what lives has been ended.
-    fn give_up(&self, job: &Job, reason: Reason, alive: bool, attempts: u32) -> io::Result<Step> {
+    fn give_up(&self, job: &Job, reason: Reason, alive: Option<Duration>, attempts: u32) -> io::Result<Step> {
         let state = failed(reason);
-        if !alive {
-            return Ok(Step::Over { state, attempts });
-        }
+        let Some(patience) = alive else { return Ok(Step::Over { state, attempts }) };
         disk::replace(&self.folder.ending(&job.file), &Ending { state })?;
-        Ok(Step::Ends)
+        Ok(Step::Ends(patience))
     }
 
     /// Looks at every start of the Job, and takes what lives in hand.
@@ -220,11 +220,10 @@ impl Shared {
             hand.collect(start)?;
             return Ok(State::Fresh);
         }
-        let Some(began) = attempt::started(&dir)? else {
-            found.begins = true;
-            return Ok(State::Alive);
-        };
-        found.began.insert(start.clone(), began.at);
+        let began = attempt::started(&dir)?;
+        if let Some(began) = &began {
+            found.began.insert(start.clone(), began.at);
+        }
         let outcome = match look {
             Look::Ended(exit) => Outcome::Ended(exit),
             Look::Lost(started) => {
@@ -233,7 +232,7 @@ impl Shared {
             }
             Look::Alive | Look::Fresh(_) => {
                 if !hand.lives.contains_key(start) {
-                    match began.supervisor.open() {
+                    match began.and_then(|began| began.supervisor.open()) {
                         Some(handle) => drop(hand.lives.insert(start.clone(), Live::adopted(handle))),
                         None => found.begins = true,
                     }
@@ -242,16 +241,19 @@ impl Shared {
             }
         };
         hand.collect(start)?;
-        let state = State::Over { outcome, earlier_boot: !began.supervisor.is_of_this_boot()? };
+        let (at, earlier_boot) = match began {
+            Some(began) => (began.at, !began.supervisor.is_of_this_boot()?),
+            None => (outcome.at(), true),
+        };
+        let state = State::Over { outcome, earlier_boot };
         let mut memory = job.memory();
         memory.false_starts.remove(start);
-        memory.over.insert(start.clone(), (state.clone(), began.at));
+        memory.over.insert(start.clone(), (state.clone(), at));
         Ok(state)
     }
 
-    /// Why a start has to wait, and until when, because its supervisor did not come to life before; without a time, it
-    /// is given up.
-    fn false_start(&self, job: &Job, start: &Start) -> io::Result<Option<(Option<Timestamp>, Reason)>> {
+    /// What keeps a start whose supervisor did not come to life before from being made again.
+    fn false_start(&self, job: &Job, start: &Start) -> io::Result<Option<Attempt>> {
         let Some((count, until)) = job.memory().false_starts.get(start).copied() else { return Ok(None) };
         let complaint = match std::fs::read(self.folder.start(&job.file, start).join(attempt::COMPLAINT)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -260,8 +262,8 @@ impl Shared {
         let reason = Reason::new("SupervisorFailed", format!("its supervisor cannot be started: {complaint}"));
         // What keeps one from living may pass (a full disk, a program that is being replaced): not all at once.
         Ok(match count {
-            FALSE_STARTS.. => Some((None, reason)),
-            _ if until > self.settings.clock.now() => Some((Some(until), reason)),
+            FALSE_STARTS.. => Some(Attempt::Refused(reason)),
+            _ if until > self.settings.clock.now() => Some(Attempt::Waits(until, reason)),
             _ => None,
         })
     }

@@ -51,8 +51,8 @@ fn supervise(dir: &Path) -> io::Result<()> {
     let started = Started { supervisor: ProcessId::own()?, at: clock.now() };
     // From here on the attempt counts, whatever happens: a start that nobody wrote down could be made twice.
     attempt::write_started(dir, &started)?;
-    // What it was told may be secret, and is not needed again.
-    attempt::remove_plan(dir)?;
+    // What it was told may be secret, and is not needed again. The server removes at the end what resists now.
+    let _ = attempt::remove_plan(dir);
     let exit = supervised(dir, &plan, &signals, &clock)?;
     write_exit(dir, &exit, &signals)
 }

@@ -10,6 +10,10 @@ use super::Data;
 
 /// What `object` holds, if one of the documents in `source` is it. Errors name places and keys, never what is there.
 pub(super) fn find(source: &[u8], object: &ObjectName) -> Result<Option<Data>, String> {
+    // What is wrong is not told in the reader's own words, which may quote what stands there.
+    let said = |error: &yaml::YamlError| {
+        format!("cannot be read as YAML from line {}, column {} on", error.position.line, error.position.column)
+    };
     let text = yaml::text(source).map_err(|error| said(&error))?;
     let documents = yaml::read(text).map_err(|errors| errors.first().map(said).unwrap_or_default())?;
     for document in &documents {
@@ -21,10 +25,6 @@ pub(super) fn find(source: &[u8], object: &ObjectName) -> Result<Option<Data>, S
         }
     }
     Ok(None)
-}
-
-fn said(error: &yaml::YamlError) -> String {
-    format!("line {}, column {}: {}", error.position.line, error.position.column, error.message)
 }
 
 fn is(document: &Value, object: &ObjectName) -> bool {

@@ -17,7 +17,7 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 fn find(folder: &Path, kind: Kind, name: &str) -> io::Result<Option<Data>> {
     let data = tempfile::tempdir()?;
     let applied = Folder::make(data.path())?;
-    Objects { folder: Some(folder), applied: &applied, namespace: None }
+    Objects { folder: Some(folder), applied: &applied, namespace: None, usual: "default" }
         .find(&ObjectName { kind, name: name.to_owned() })
 }
 

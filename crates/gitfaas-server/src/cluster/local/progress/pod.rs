@@ -163,8 +163,12 @@ impl<'a> Pod<'a> {
         ends.collect::<Option<Vec<_>>>()?.into_iter().max()
     }
 
+    /// One that was told to end. A sidecar may be told when all is decided: only that the pod's time is over counts.
     fn told_to_end(&self) -> Option<(&'a Start, &'a Outcome)> {
-        let told = |seen: &&'a Seen| seen.outcome().is_some_and(|outcome| outcome.asked().is_some());
-        self.own.iter().copied().find(told).and_then(|seen| Some((&seen.start, seen.outcome()?)))
+        let asked = |seen: &Seen| seen.outcome().and_then(Outcome::asked);
+        let mut own = self.own.iter().filter(|seen| asked(seen).is_some());
+        let mut beside = self.beside.iter().filter(|seen| asked(seen) == Some(Asked::PodDeadline));
+        let told = own.next().or_else(|| beside.next())?;
+        Some((&told.start, told.outcome()?))
     }
 }
