@@ -87,7 +87,8 @@ mod tests {
         let request = RequestId::from_bytes([1; 16]);
         let (one, two) = (hub.subscribe(request), hub.subscribe(request));
         drop(one);
-        assert_eq!((hub.lock().len(), hub.waiting()), (1, 1));
+        assert_eq!(hub.lock().len(), 1);
+        assert_eq!(hub.waiting(), 1);
         drop(two);
         assert!(hub.lock().is_empty());
     }
