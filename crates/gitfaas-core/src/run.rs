@@ -57,6 +57,11 @@ impl Phase {
         !matches!(self, Self::Queued | Self::Applying | Self::Pending | Self::Running)
     }
 
+    /// Whether the try takes one of the slots of a topic with a `concurrency`: the cluster may have something of it.
+    pub const fn is_live(self) -> bool {
+        matches!(self, Self::Applying | Self::Pending | Self::Running)
+    }
+
     /// The word, as in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {

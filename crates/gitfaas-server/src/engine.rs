@@ -9,6 +9,7 @@ mod dispatch;
 mod error;
 mod expire;
 mod follow;
+mod gate;
 mod hold;
 mod hub;
 mod ids;
@@ -19,16 +20,20 @@ mod refresh;
 mod render;
 mod respond;
 mod roster;
+mod waiting;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use gitfaas_core::admission::Policy;
 use gitfaas_core::catalog::Catalog;
+use gitfaas_core::gate::Gate;
 use gitfaas_core::problem::Problem;
 use gitfaas_core::retry::Backoff;
 use gitfaas_core::run::Mark;
+use gitfaas_core::topic::TopicName;
 use gitfaas_core::url::BaseUrl;
 use jiff::Timestamp;
 use tokio::sync::{Notify, Semaphore};
@@ -46,6 +51,7 @@ pub use self::refresh::{ReadSource, Refresh, read_source};
 pub use self::render::Rendered;
 pub use self::respond::Answer;
 pub use self::roster::WorkerStatus;
+pub use self::waiting::Waiting;
 
 use self::hold::Held;
 use self::ids::Ids;
@@ -114,6 +120,9 @@ pub struct Engine {
     parts: Parts,
     // Swapped whole by a refresh and read without a lock by a publish. None until a first catalog is there.
     catalog: ArcSwap<Option<Catalog>>,
+    // What the store has; swapped whole, and read without a lock by a publish.
+    gates: ArcSwap<BTreeMap<TopicName, Gate>>,
+    reading_gates: tokio::sync::Mutex<()>,
     source_status: Mutex<SourceStatus>,
     refreshing: tokio::sync::Mutex<()>,
     hub: Arc<Hub>,
@@ -150,6 +159,8 @@ impl Engine {
             settings,
             parts,
             catalog: ArcSwap::from_pointee(None),
+            gates: ArcSwap::default(),
+            reading_gates: tokio::sync::Mutex::default(),
             source_status: Mutex::default(),
             refreshing: tokio::sync::Mutex::default(),
             hub: Arc::default(),

@@ -7,8 +7,12 @@
 mod contract;
 pub mod embedded;
 
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
 use async_trait::async_trait;
 use bytes::Bytes;
+use gitfaas_core::gate::Gate;
 use gitfaas_core::id::{RequestId, RunId, Try};
 use gitfaas_core::key::LedgerKey;
 use gitfaas_core::manifest::RecordedManifest;
@@ -48,17 +52,61 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Unavailable`]. That somebody else was quicker is not an error but `Ok(false)`: read and step again.
     async fn settle(&self, before: &Run, after: &Run) -> Result<bool, StoreError>;
 
-    /// Runs to be applied: queued ones that are due at `now`, the longest due first, at most `limit`.
+    /// Replaces `before` by `after` like [`settle`](Self::settle), if fewer than `most_live` runs of its topic are live
+    /// at that moment: counting and replacing are one step. A run that is live already has its slot.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Run>, StoreError>;
+    async fn mark(&self, before: &Run, after: &Run, most_live: Option<NonZeroU32>) -> Result<Marking, StoreError>;
 
-    /// When the next queued run is due; `None` when none is queued.
+    /// The topics that have queued runs, by name. What it costs grows with the topics, not with the runs.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
+    async fn queues(&self) -> Result<Vec<Queue>, StoreError>;
+
+    /// Runs of a topic to be applied: queued ones that are due at `now`, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn due(&self, topic: &TopicName, order: Order, now: Timestamp, limit: usize) -> Result<Vec<Run>, StoreError>;
+
+    /// How many runs of a topic are live.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn live(&self, topic: &TopicName) -> Result<u64, StoreError>;
+
+    /// Where a queued run stands in its topic's line at `now`, counting no further than `most` runs before it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn place(&self, run: &Run, now: Timestamp, most: u32) -> Result<Place, StoreError>;
+
+    /// How many runs are queued and live, of each topic that has such, by name; or of one topic alone.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn loads(&self, topic: Option<&TopicName>) -> Result<Vec<Load>, StoreError>;
+
+    /// The gates that hold anything, by topic.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn gates(&self) -> Result<BTreeMap<TopicName, Gate>, StoreError>;
+
+    /// Keeps what the config says about these topics; the operator's part of a gate is not touched.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn configure(&self, gates: Vec<(TopicName, Gate)>) -> Result<(), StoreError>;
+
+    /// Keeps since when an operator pauses a topic, or that none does; the config's part of the gate is not touched. A
+    /// pause that is there already keeps its time.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn pause(&self, topic: &TopicName, since: Option<Timestamp>) -> Result<(), StoreError>;
 
     /// Runs in these phases in the order of their ids, after `after`, at most `limit`. For recovery and
     /// reconciliation.
@@ -174,6 +222,55 @@ pub struct Accept {
     pub payload: Bytes,
     /// Its runs, in the config's order, with what was rendered for each.
     pub runs: Vec<(Run, Vec<RecordedManifest>)>,
+}
+
+/// What came of [`Store::mark`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Marking {
+    /// It is done.
+    Marked,
+    /// As many runs of the topic are live as may be.
+    Full,
+    /// The run has changed meanwhile.
+    Changed,
+}
+
+/// A topic's queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queue {
+    /// The topic.
+    pub topic: TopicName,
+    /// When the first of its queued runs is due.
+    pub due_at: Timestamp,
+}
+
+/// Which of a topic's runs go first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Those that are due the longest. Costs no more than what is given.
+    Due,
+    /// Those accepted first: by request, and in the config's order within one. Walks past what waits for its next time.
+    Accepted,
+}
+
+/// Where a queued run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Due runs of the topic that were accepted before it.
+    pub ahead: u32,
+    /// Live runs of the topic.
+    pub live: u64,
+}
+
+/// What a topic has to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Load {
+    /// The topic.
+    pub topic: TopicName,
+    /// Its queued runs.
+    pub queued: u64,
+    /// Its live runs.
+    pub live: u64,
 }
 
 /// Which requests to list.

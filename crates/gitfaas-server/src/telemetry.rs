@@ -1,6 +1,6 @@
 //! What the server counts, in Prometheus' text form.
 //!
-//! Labels come from closed sets only (phases, codes, routes), never from what a caller sent.
+//! Labels come from closed sets only (phases, codes, routes, the topics of the catalog), never from what a caller sent.
 
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -13,6 +13,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+
+use crate::store::Load;
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -87,16 +89,26 @@ impl Metrics {
     }
 
     /// Everything as text, with the ledger's counts, and the number of clients that wait, as they are now.
-    pub fn render(&self, ready: bool, waiting: usize, runs: &[(Phase, u64)]) -> String {
+    pub fn render(&self, ready: bool, waiting: usize, runs: &[(Phase, u64)], held: &[Load]) -> String {
         self.waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
         self.ready.set(u64::from(ready));
         for phase in Phase::ALL {
             let number = runs.iter().find(|(counted, _)| *counted == phase).map_or(0, |(_, number)| *number);
             self.runs.get_or_create(&label("phase", phase.as_str())).set(i64::try_from(number).unwrap_or(i64::MAX));
         }
+        // Made anew each time: a topic that is held no more has no number.
+        let topic_runs = Family::<Labels, Gauge>::default();
+        for load in held {
+            for (state, number) in [("queued", load.queued), ("live", load.live)] {
+                let labels = vec![("topic", load.topic.to_string()), ("state", state.to_owned())];
+                topic_runs.get_or_create(&labels).set(i64::try_from(number).unwrap_or(i64::MAX));
+            }
+        }
+        let mut registry = self.registry();
+        registry.register("topic_runs", "Runs of topics with a concurrency, or paused, by state", topic_runs);
         let mut text = String::new();
         // Writing to a string cannot fail.
-        let _: std::fmt::Result = encode(&mut text, &self.registry());
+        let _: std::fmt::Result = encode(&mut text, &registry);
         text
     }
 
@@ -135,11 +147,18 @@ mod tests {
         let metrics = Metrics::default();
         metrics.published("accepted", Duration::from_millis(3));
         metrics.answered("/publish/{topic}", 202);
-        let text = metrics.render(true, 3, &[(Phase::Running, 7)]);
+        let text = metrics.render(
+            true,
+            3,
+            &[(Phase::Running, 7)],
+            &[Load { topic: "slow".parse().expect("a topic"), queued: 9, live: 2 }],
+        );
         assert!(text.contains("gitfaas_publishes_total{outcome=\"accepted\"} 1"), "{text}");
         assert!(text.contains("gitfaas_runs{phase=\"running\"} 7"), "{text}");
         assert!(text.contains("gitfaas_runs{phase=\"queued\"} 0"), "{text}");
         assert!(text.contains("gitfaas_http_requests_total{route=\"/publish/{topic}\",status=\"202\"} 1"), "{text}");
+        assert!(text.contains("gitfaas_topic_runs{topic=\"slow\",state=\"queued\"} 9"), "{text}");
+        assert!(text.contains("gitfaas_topic_runs{topic=\"slow\",state=\"live\"} 2"), "{text}");
         assert!(text.contains("gitfaas_waiting 3"), "{text}");
         assert!(text.contains("gitfaas_ready 1"), "{text}");
     }

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub(crate) use documents::{Completions, Document, Man};
-pub(crate) use functions::{Lint, ManifestFormat, PolicyArgs, Render, Topics};
+pub(crate) use functions::{Lint, ManifestFormat, OneTopic, PolicyArgs, Render, Topics};
 pub(crate) use requests::{Get, List, Logs, MessageArgs, Publish, Response, RunOrRequest};
 pub(crate) use serve::{Demo, Dev, Serve};
 pub(crate) use settings::{LogFormat, Settings};
@@ -61,6 +61,10 @@ pub(crate) enum Command {
     Logs(Logs),
     /// List topics with their functions, or show one
     Topics(Topics),
+    /// Hold the runs of a topic back: it accepts, and what is live goes on
+    Pause(OneTopic),
+    /// Let the runs of a paused topic go
+    Resume(OneTopic),
     /// Check the functions of a directory; needs no server
     Lint(Lint),
     /// Print what a message would create; needs no server

@@ -121,6 +121,16 @@ impl Client {
         self.get(&["api", "v1", "topics", topic.as_str()], &[], Duration::ZERO).await
     }
 
+    /// Pauses a topic.
+    pub(crate) async fn pause(&self, topic: &TopicName) -> Result<Answer<wire::TopicView>, Error> {
+        self.post(&["api", "v1", "topics", &format!("{topic}:pause")]).await
+    }
+
+    /// Resumes a topic.
+    pub(crate) async fn resume(&self, topic: &TopicName) -> Result<Answer<wire::TopicView>, Error> {
+        self.post(&["api", "v1", "topics", &format!("{topic}:resume")]).await
+    }
+
     /// Where functions come from, and what is wrong there.
     pub(crate) async fn source(&self) -> Result<Answer<wire::SourceView>, Error> {
         self.get(&["api", "v1", "source"], &[], Duration::ZERO).await
@@ -178,6 +188,12 @@ impl Client {
         let mut url = self.url(path)?;
         address::set_query(&mut url, query.iter().map(|(name, value)| (*name, value.as_str())));
         let request = self.request(Method::GET, url).header(ACCEPT, "application/json").timeout(wait + ANSWER);
+        let response = request.send().await.map_err(|error| Error::of_transport(self.server(), &error))?;
+        self.read(response).await
+    }
+
+    async fn post<T: DeserializeOwned>(&self, path: &[&str]) -> Result<Answer<T>, Error> {
+        let request = self.request(Method::POST, self.url(path)?).header(ACCEPT, "application/json").timeout(ANSWER);
         let response = request.send().await.map_err(|error| Error::of_transport(self.server(), &error))?;
         self.read(response).await
     }

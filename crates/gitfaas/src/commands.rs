@@ -9,6 +9,7 @@ mod lint;
 mod list;
 mod logs;
 mod machine;
+mod pause;
 mod publish;
 mod reload;
 mod render;
@@ -39,6 +40,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Response(arguments) => wait_for(response::run(arguments, out)),
         Command::Logs(arguments) => wait_for(logs::run(arguments, out)),
         Command::Topics(arguments) => wait_for(topics::run(arguments, out)),
+        Command::Pause(arguments) => wait_for(pause::pause(arguments)),
+        Command::Resume(arguments) => wait_for(pause::resume(arguments)),
         Command::Lint(arguments) => wait_for(lint::run(arguments, out)),
         Command::Render(arguments) => wait_for(render::run(arguments, out)),
         Command::Completions(arguments) => docs::completions(&arguments),

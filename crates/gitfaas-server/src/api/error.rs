@@ -68,7 +68,7 @@ pub(crate) const fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::Forbidden | ErrorCode::ForeignOrigin => StatusCode::FORBIDDEN,
         ErrorCode::UnknownTopic | ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::SlowBody => StatusCode::REQUEST_TIMEOUT,
-        ErrorCode::AmbiguousAnswer => StatusCode::CONFLICT,
+        ErrorCode::AmbiguousAnswer | ErrorCode::PausedByConfig => StatusCode::CONFLICT,
         ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::Unplannable | ErrorCode::HopLimit => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::RecordDamaged | ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,

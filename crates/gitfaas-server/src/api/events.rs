@@ -137,7 +137,8 @@ impl Feed {
         let first = self.state.is_none();
         let (runs, responses) = self.engine.responses(self.request.id).await?;
         let over = runs.iter().all(|run| run.phase.is_final());
-        let whole = view::request(self.request.clone(), runs.clone());
+        let waits = self.engine.waits(&runs).await?;
+        let whole = view::request(self.request.clone(), runs.clone(), &waits);
         let mut told = Vec::new();
         if first {
             told.push(event("request", &whole).retry(RETRY));

@@ -12,6 +12,7 @@ use gitfaas_core::run::{Phase, Run};
 
 use super::error::ApiError;
 use super::params::Segment;
+use super::view::Waits;
 use super::wire::{Answered, ApplyReport, Receipt, schema};
 use super::{App, body, params};
 use crate::engine::{Answer, EngineError, Published};
@@ -62,7 +63,10 @@ pub(super) async fn publish(
     let published = read_and_publish(&app, &uri, &headers, body).await.map_err(ApiError::from);
     let outcome = published.as_ref().map_or_else(|error| error.engine_code().as_str(), |_| "accepted");
     app.engine.metrics().published(outcome, began.elapsed());
-    Ok(accepted(published?))
+    let published = published?;
+    // It is accepted, whatever can be said about its place.
+    let waits = app.engine.waits(&published.runs).await.unwrap_or_default();
+    Ok(accepted(published, &waits))
 }
 
 async fn read_and_publish(app: &App, uri: &Uri, headers: &HeaderMap, body: Body) -> Result<Published, EngineError> {
@@ -84,9 +88,9 @@ pub(super) async fn message(
     Ok(Message { payload, meta: MessageMeta { content_type, params, traceparent: params::traceparent(headers) } })
 }
 
-fn accepted(published: Published) -> Response {
+fn accepted(published: Published, waits: &Waits) -> Response {
     let location = format!("/api/v1/requests/{}", published.request);
-    let applies: Vec<ApplyReport> = published.runs.into_iter().map(report).collect();
+    let applies: Vec<ApplyReport> = published.runs.into_iter().map(|run| report(run, waits)).collect();
     let error = applies.iter().any(|apply| apply.error);
     let receipt = Receipt { request_uid: published.request, applies, error };
     let mut response = (StatusCode::ACCEPTED, Json(receipt)).into_response();
@@ -97,8 +101,10 @@ fn accepted(published: Published) -> Response {
     response
 }
 
-fn report(run: Run) -> ApplyReport {
+fn report(run: Run, waits: &Waits) -> ApplyReport {
+    let held = waits.get(&run.id).and_then(|waiting| waiting.reason.as_ref());
     let message = match (run.phase, &run.reason) {
+        (Phase::Queued, _) if let Some(held) = held => format!("accepted, not applied yet: {}", held.message),
         (Phase::Queued | Phase::Applying, None) => "accepted, not applied yet".to_owned(),
         (Phase::Queued, Some(reason)) => format!("accepted, not applied yet: {}; it is tried again", reason.message),
         (Phase::Failed, Some(reason)) => reason.message.clone(),

@@ -1,4 +1,4 @@
-//! Reading under `/api/v1`: topics, requests, messages, responses, runs.
+//! Reading under `/api/v1`: requests, messages, responses, runs.
 
 use std::time::Duration;
 
@@ -7,7 +7,6 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use gitfaas_core::catalog::Catalog;
 use gitfaas_core::id::{RequestId, RunId};
 use gitfaas_core::message::Params;
 use gitfaas_core::run::Run;
@@ -17,47 +16,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::ApiError;
 use super::params::Segment;
-use super::wire::{List, RequestView, ResponseView, RunView, TopicView, TreeView, schema};
+use super::wire::{List, RequestView, ResponseView, RunView, TreeView, schema};
 use super::{App, params, view};
 use crate::engine::{EngineError, ErrorCode, Subscription};
 use crate::store::RequestQuery;
 
 /// Entries of a page when nothing is asked, and at most.
 const PAGE: (usize, usize) = (50, 500);
-
-/// List the topics
-///
-/// All that the functions repository has, with what is wrong with them.
-#[utoipa::path(
-    get, path = "/api/v1/topics", operation_id = "listTopics", tag = "topics",
-    responses((
-        status = 200,
-        description = "The topics, in the config's order.",
-        body = List<TopicView>,
-        links(
-            ("topic" = (operation_id = "getTopic", parameters(("topic" = "$response.body#/items/0/name")))),
-            ("publish" = (operation_id = "publish", parameters(("topic" = "$response.body#/items/0/name")))),
-        ),
-    )),
-)]
-pub(super) async fn topics(State(app): State<App>) -> Json<List<TopicView>> {
-    let catalog = app.engine.catalog();
-    let topics = catalog.iter().flat_map(Catalog::topics);
-    let items = topics.map(|topic| view::topic(topic, &app.engine.settings().policy)).collect();
-    Json(List { items, next: None })
-}
-
-/// Read one topic
-///
-/// Its functions, the parameters they need, and what is wrong with it.
-#[utoipa::path(
-    get, path = "/api/v1/topics/{topic}", operation_id = "getTopic", tag = "topics",
-    params(("topic" = schema::TopicName, Path, description = "The topic's name.")),
-    responses((status = 200, description = "The topic.", body = TopicView)),
-)]
-pub(super) async fn topic(State(app): State<App>, Segment(name): Segment) -> Result<Json<TopicView>, ApiError> {
-    app.engine.with_topic(&name, |topic| Json(view::topic(topic, &app.engine.settings().policy))).map_err(Into::into)
-}
 
 /// List requests
 ///
@@ -93,7 +58,8 @@ pub(super) async fn requests(
     let more = listed.len() > limit;
     listed.truncate(limit);
     let next = listed.last().filter(|_| more).map(|(request, _)| request.id.to_string());
-    let items = listed.into_iter().map(|(request, runs)| view::request(request, runs)).collect();
+    let waits = app.engine.waits(listed.iter().flat_map(|(_, runs)| runs)).await?;
+    let items = listed.into_iter().map(|(request, runs)| view::request(request, runs, &waits)).collect();
     Ok(Json(List { items, next }))
 }
 
@@ -121,7 +87,8 @@ pub(super) async fn request(
         let (request, runs) = app.engine.request(id).await?;
         let over = runs.iter().all(|run| run.phase.is_final());
         if over || !wait.for_change().await {
-            return Ok(Json(view::request(request, runs)));
+            let waits = app.engine.waits(&runs).await?;
+            return Ok(Json(view::request(request, runs, &waits)));
         }
     }
 }
@@ -210,7 +177,9 @@ pub(super) async fn message(State(app): State<App>, Segment(id): Segment) -> Res
     responses((status = 200, description = "The tree.", body = TreeView)),
 )]
 pub(super) async fn tree(State(app): State<App>, Segment(id): Segment) -> Result<Json<TreeView>, ApiError> {
-    Ok(Json(view::tree(app.engine.tree(request_id(&id)?).await?)))
+    let tree = app.engine.tree(request_id(&id)?).await?;
+    let waits = app.engine.waits(tree.all_runs()).await?;
+    Ok(Json(view::tree(tree, &waits)))
 }
 
 /// Read one run
@@ -222,7 +191,9 @@ pub(super) async fn tree(State(app): State<App>, Segment(id): Segment) -> Result
     responses((status = 200, description = "The run.", body = RunView)),
 )]
 pub(super) async fn run(State(app): State<App>, Segment(id): Segment) -> Result<Json<RunView>, ApiError> {
-    Ok(Json(view::run(app.engine.run(run_id(&id)?).await?)))
+    let run = app.engine.run(run_id(&id)?).await?;
+    let waits = app.engine.waits([&run]).await?;
+    Ok(Json(view::run(run, &waits)))
 }
 
 /// The first id that can have been given at a moment in the query.

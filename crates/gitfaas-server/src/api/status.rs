@@ -43,7 +43,8 @@ pub(super) async fn metrics(State(app): State<App>) -> impl IntoResponse {
     let ready = app.engine.ready().await.is_ok();
     // Without the store its counts are missing, and everything else is worth all the more.
     let runs = app.engine.count().await.unwrap_or_default();
-    let text = app.engine.metrics().render(ready, app.engine.waiting(), &runs);
+    let held = app.engine.held_loads().await.unwrap_or_default();
+    let text = app.engine.metrics().render(ready, app.engine.waiting(), &runs, &held);
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
 }
 

@@ -1,19 +1,22 @@
 //! Records of the core as they go over the wire.
 
+use std::collections::HashMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use gitfaas_core::admission::Policy;
-use gitfaas_core::catalog::Topic;
+use gitfaas_core::id::RunId;
 use gitfaas_core::message::MessageMeta;
-use gitfaas_core::problem::Problem;
 use gitfaas_core::request::Request;
 use gitfaas_core::response::Response;
 use gitfaas_core::run::{Phase, Run};
 
-use super::wire::{Body, FunctionView, RequestView, ResponseView, RunView, TopicView, TreeView};
-use crate::engine::Tree;
+use super::wire::{Body, RequestView, ResponseView, RunView, TreeView};
+use crate::engine::{Tree, Waiting};
 
-pub(super) fn request(request: Request, runs: Vec<Run>) -> RequestView {
+/// Why queued runs wait, by run.
+pub(super) type Waits = HashMap<RunId, Waiting>;
+
+pub(super) fn request(request: Request, runs: Vec<Run>, waits: &Waits) -> RequestView {
     RequestView {
         id: request.id,
         topic: request.topic,
@@ -25,7 +28,7 @@ pub(super) fn request(request: Request, runs: Vec<Run>) -> RequestView {
         params: request.meta.params,
         parent: request.lineage.parent,
         hops: request.lineage.hops,
-        runs: runs.into_iter().map(run).collect(),
+        runs: runs.into_iter().map(|one| run(one, waits)).collect(),
     }
 }
 
@@ -47,15 +50,18 @@ fn together(phases: impl Iterator<Item = Phase>) -> Phase {
     phases.min_by_key(place).unwrap_or(Phase::Succeeded)
 }
 
-pub(super) fn run(run: Run) -> RunView {
+pub(super) fn run(run: Run, waits: &Waits) -> RunView {
+    let waiting = waits.get(&run.id);
     RunView {
+        position: waiting.and_then(|waiting| waiting.position),
         id: run.id,
         request: run.request(),
         topic: run.topic,
         function: run.function,
         try_no: run.try_no,
         phase: run.phase,
-        reason: run.reason,
+        // Why it failed the last time is told when nothing holds it back but that.
+        reason: waiting.and_then(|waiting| waiting.reason.clone()).or(run.reason),
         attempts: run.attempts,
         exit_code: run.exit_code,
         objects: run.objects,
@@ -93,38 +99,14 @@ fn body(content_type: Option<&str>, bytes: &[u8]) -> Body {
     }
 }
 
-pub(super) fn tree(tree: Tree) -> TreeView {
+pub(super) fn tree(tree: Tree, waits: &Waits) -> TreeView {
     let Tree { request: root, runs, responses, children, cut } = tree;
     TreeView {
         responses: responses.into_iter().filter_map(|answer| response(answer, &runs)).collect(),
-        request: request(root, runs),
-        children: children.into_iter().map(self::tree).collect(),
+        request: request(root, runs, waits),
+        children: children.into_iter().map(|child| self::tree(child, waits)).collect(),
         cut,
     }
-}
-
-pub(super) fn topic(topic: &Topic, policy: &Policy) -> TopicView {
-    let functions = topic.version.iter().flat_map(|version| &version.functions);
-    let mut problems: Vec<Problem> = topic.stale.iter().flat_map(|stale| stale.problems.clone()).collect();
-    problems.extend(refusals(topic, policy));
-    TopicView {
-        name: topic.name.clone(),
-        revision: topic.version.as_ref().map(|version| version.revision.clone()),
-        functions: functions
-            .map(|function| FunctionView {
-                path: function.name().clone(),
-                parameters: function.template().parameters().iter().map(|parameter| parameter.name.clone()).collect(),
-            })
-            .collect(),
-        stale: topic.stale.is_some() && topic.version.is_some(),
-        problems,
-    }
-}
-
-/// What the policy would refuse of a topic, as far as its templates say without a message.
-fn refusals(topic: &Topic, policy: &Policy) -> Vec<Problem> {
-    let functions = topic.version.iter().flat_map(|version| &version.functions);
-    functions.flat_map(|function| policy.problems(function.template())).collect()
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ pub use self::request::{RequestView, TreeView};
 pub use self::response::{Answered, Body, ResponseView};
 pub use self::run::{ExplanationView, LogView, RunView};
 pub use self::source::{Ready, SourceView};
-pub use self::topic::{FunctionView, RenderedFunction, RenderedView, TopicView};
+pub use self::topic::{FunctionView, PauseView, PausedBy, RenderedFunction, RenderedView, TopicView};
 pub use self::worker::WorkerView;
 
 /// A list: `GET /api/v1/topics`, `GET /api/v1/requests`.

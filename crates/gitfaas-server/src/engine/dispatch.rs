@@ -4,6 +4,7 @@
 //! and answered with an error, left marked is applied again by [`Engine::recover`].
 
 use std::borrow::Cow;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +14,12 @@ use gitfaas_core::admission::admit_all;
 use gitfaas_core::manifest::{Fillings, RecordedManifest};
 use gitfaas_core::run::machine::{ApplyFailure, Event, step};
 use gitfaas_core::run::{ObjectKey, Phase, Reason, Run};
+use gitfaas_core::topic::TopicName;
 use jiff::Timestamp;
 
 use super::{Engine, EngineError};
 use crate::cluster::{ApplyError, Owner};
-use crate::store::StoreError;
+use crate::store::{Marking, Order, StoreError};
 
 /// How many runs one look at the ledger takes.
 const BATCH: usize = 64;
@@ -27,6 +29,30 @@ const BATCH: usize = 64;
 pub struct Recovered {
     /// Runs that were marked and that nobody applied; they are applied again.
     pub runs: usize,
+}
+
+/// What one look at the queues did.
+#[derive(Debug, Default)]
+struct Look {
+    taken: usize,
+    next: Option<Timestamp>,
+}
+
+impl Look {
+    fn again_at(&mut self, time: Timestamp) {
+        self.next = Some(self.next.map_or(time, |next| next.min(time)));
+    }
+}
+
+/// What came of taking a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// It is being applied here.
+    Ours,
+    /// Its topic has no slot free.
+    NoSlot,
+    /// Somebody else has it, or it is not to be applied (any more).
+    NotOurs,
 }
 
 impl Engine {
@@ -43,31 +69,75 @@ impl Engine {
             let Some(last) = runs.last() else { return Ok(Recovered { runs: found }) };
             after = Some(last.id);
             for run in runs {
-                found += usize::from(self.take(run).await?);
+                // It has its slot of the topic already.
+                found += usize::from(self.take(run, None).await? == Taken::Ours);
             }
         }
     }
 
-    /// Dispatches queued runs that are due; returns when to look again, `None` for not before something is queued.
+    /// Dispatches queued runs that are due and that nothing holds back; returns when to look again, `None` for not
+    /// before something is queued, or ends.
     ///
     /// # Errors
     /// When the store does not answer; nothing is lost, call again.
     pub async fn dispatch_due(self: &Arc<Self>) -> Result<Option<Timestamp>, EngineError> {
         while !self.draining.is_cancelled() {
-            let due = self.parts.store.due(self.now(), BATCH).await?;
-            if due.is_empty() {
-                return Ok(self.parts.store.next_due().await?);
-            }
-            let mut taken = 0;
-            for run in due {
-                taken += usize::from(self.take(run).await?);
-            }
-            if taken == 0 {
-                // Somebody has them in hand who could not yet settle that they are queued again.
-                return Ok(self.now().checked_add(self.settings.backoff.first).ok());
+            let look = self.look().await?;
+            if look.taken == 0 {
+                return Ok(look.next);
             }
         }
         Ok(None)
+    }
+
+    /// Looks once at every queue, and takes from each a share of what may go.
+    async fn look(self: &Arc<Self>) -> Result<Look, EngineError> {
+        self.read_gates().await?;
+        let (queues, now) = (self.parts.store.queues().await?, self.now());
+        let share = (BATCH / queues.len().max(1)).max(1);
+        let mut look = Look::default();
+        for queue in queues {
+            let gate = self.gate(&queue.topic);
+            // Who resumes it wakes the dispatcher.
+            if gate.paused().is_some() {
+                continue;
+            }
+            if queue.due_at > now {
+                look.again_at(queue.due_at);
+            } else {
+                self.take_from(&queue.topic, gate.concurrency, share, &mut look).await?;
+            }
+        }
+        Ok(look)
+    }
+
+    /// Takes at most `share` of a topic's due runs; of one with a limit in the order of acceptance, while it has slots.
+    async fn take_from(
+        self: &Arc<Self>,
+        topic: &TopicName,
+        most_live: Option<NonZeroU32>,
+        share: usize,
+        look: &mut Look,
+    ) -> Result<(), EngineError> {
+        let (store, now) = (&self.parts.store, self.now());
+        let due = match most_live {
+            None => store.due(topic, Order::Due, now, share).await?,
+            Some(most) => {
+                let free = u64::from(most.get()).saturating_sub(store.live(topic).await?);
+                let free = usize::try_from(free).unwrap_or(usize::MAX);
+                store.due(topic, Order::Accepted, now, free.min(share)).await?
+            }
+        };
+        for run in due {
+            match self.take(run, most_live).await? {
+                Taken::Ours => look.taken += 1,
+                // A run of the topic that ends wakes the dispatcher.
+                Taken::NoSlot => break,
+                // Somebody has it in hand who could not yet settle that it is queued again.
+                Taken::NotOurs => look.again_at(now.checked_add(self.settings.backoff.first).unwrap_or(now)),
+            }
+        }
+        Ok(())
     }
 
     /// Returns when a run was queued that the dispatcher may not know of.
@@ -75,24 +145,27 @@ impl Engine {
         self.queued.notified().await;
     }
 
-    /// Marks a run as ours and applies it in a task of its own, as soon as a slot is free. Whether it was ours to take.
-    async fn take(self: &Arc<Self>, run: Run) -> Result<bool, EngineError> {
-        let Some(hold) = self.applying.hold(run.id) else { return Ok(false) };
-        let Ok(slot) = self.slots.clone().acquire_owned().await else { return Ok(false) };
+    /// Marks a run as ours and applies it in a task of its own, as soon as it may be one of those that are applied at
+    /// once.
+    async fn take(self: &Arc<Self>, run: Run, most_live: Option<NonZeroU32>) -> Result<Taken, EngineError> {
+        let Some(hold) = self.applying.hold(run.id) else { return Ok(Taken::NotOurs) };
+        let Ok(slot) = self.slots.clone().acquire_owned().await else { return Ok(Taken::NotOurs) };
         // What has waited for its slot until the server stops waits for the next start.
         if self.draining.is_cancelled() {
-            return Ok(false);
+            return Ok(Taken::NotOurs);
         }
-        let Some(marked) = step(&run, Event::Marked(self.mark()), self.now()).next else { return Ok(false) };
-        if !self.parts.store.settle(&run, &marked).await? {
-            return Ok(false);
+        let Some(marked) = step(&run, Event::Marked(self.mark()), self.now()).next else { return Ok(Taken::NotOurs) };
+        match self.parts.store.mark(&run, &marked, most_live).await? {
+            Marking::Marked => {}
+            Marking::Full => return Ok(Taken::NoSlot),
+            Marking::Changed => return Ok(Taken::NotOurs),
         }
         let engine = self.clone();
         self.tasks.spawn(async move {
             engine.apply_stored(marked).await;
             drop((slot, hold));
         });
-        Ok(true)
+        Ok(Taken::Ours)
     }
 
     async fn apply_stored(self: &Arc<Self>, run: Run) {

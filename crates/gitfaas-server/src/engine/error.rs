@@ -35,6 +35,8 @@ pub enum ErrorCode {
     NotFound,
     /// The request has several functions; the answer must say whose it is.
     AmbiguousAnswer,
+    /// The config pauses the topic, so that resuming it here would not help.
+    PausedByConfig,
     /// No functions have been loaded yet.
     NoCatalog,
     /// The store cannot read or write.
@@ -53,7 +55,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::InvalidRequest,
         Self::InvalidJson,
         Self::UnknownTopic,
@@ -67,6 +69,7 @@ impl ErrorCode {
         Self::ForeignOrigin,
         Self::NotFound,
         Self::AmbiguousAnswer,
+        Self::PausedByConfig,
         Self::NoCatalog,
         Self::StoreUnavailable,
         Self::RecordDamaged,
@@ -92,6 +95,7 @@ impl ErrorCode {
             Self::ForeignOrigin => "foreign-origin",
             Self::NotFound => "not-found",
             Self::AmbiguousAnswer => "ambiguous-answer",
+            Self::PausedByConfig => "paused-by-config",
             Self::NoCatalog => "no-catalog",
             Self::StoreUnavailable => "store-unavailable",
             Self::RecordDamaged => "record-damaged",

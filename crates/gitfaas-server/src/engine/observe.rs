@@ -57,6 +57,7 @@ impl Engine {
                 None => {
                     // It may be news to who waits: a store can settle and answer with an error all the same.
                     self.hub.wake(id.request());
+                    self.slot_may_be_free(&before);
                     before
                 }
                 Some(after) if self.parts.store.settle(&before, &after).await? => {
@@ -82,6 +83,14 @@ impl Engine {
             }
         }
         self.hub.wake(after.request());
+        self.slot_may_be_free(after);
+    }
+
+    /// Wakes the dispatcher when a run that is live no more leaves a slot of its topic to the next.
+    fn slot_may_be_free(&self, run: &Run) {
+        if !run.phase.is_live() && self.gate(&run.topic).concurrency.is_some() {
+            self.queued.notify_one();
+        }
     }
 
     fn carry_out(self: &Arc<Self>, run: &Run, effect: Effect) {

@@ -12,8 +12,8 @@ use gitfaas_core::message::Message;
 use gitfaas_core::nearest::did_you_mean;
 use gitfaas_core::plan::{self, FailureCode, Plan, PlannedRun};
 use gitfaas_core::request::{Lineage, Request};
-use gitfaas_core::run::Run;
 use gitfaas_core::run::machine::{Event, step};
+use gitfaas_core::run::{Phase, Run};
 use gitfaas_core::topic::TopicName;
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
@@ -79,7 +79,8 @@ impl Engine {
         let payload = message.payload.clone();
         let id = self.ids.next(now);
         let (request, Plan { runs, message }) = self.plan(id, topic, message, lineage, now)?;
-        let (runs, permit) = self.mark_inline(runs, now);
+        let held = self.gate(&request.topic).holds();
+        let (runs, permit) = if held { (unmarked(runs), None) } else { self.mark_inline(runs, now) };
         let accepted = Accept { request, payload, runs };
         let runs: Vec<_> = accepted.runs.clone();
         // Before the ledger has them, so that nobody takes them for left by somebody.
@@ -90,7 +91,12 @@ impl Engine {
         self.parts.store.accept(accepted).await?;
         let Some(permit) = permit.map(Arc::new) else {
             self.queued.notify_one();
-            return Ok((id, runs.into_iter().map(|(run, _)| Pending { accepted: run, verdict: None }).collect()));
+            let queued = runs.into_iter().map(|(run, _)| {
+                let (engine, accepted) = (self.clone(), run.clone());
+                let verdict = held.then(|| self.tasks.spawn(async move { engine.verdict_in_line(run).await }));
+                Pending { accepted, verdict }
+            });
+            return Ok((id, queued.collect()));
         };
         let payload: Arc<str> = message.into();
         let dispatched = runs.into_iter().zip(holds).map(|((run, manifests), hold)| {
@@ -141,6 +147,35 @@ impl Engine {
         Ok((request, plan))
     }
 
+    /// What became of a queued run of a topic that holds runs back: its verdict if it can go at once, else where it
+    /// stands. Returns within [`Settings::apply_wait`](super::Settings::apply_wait).
+    async fn verdict_in_line(&self, accepted: Run) -> Run {
+        let mut run = accepted;
+        let mut changes = self.hub.subscribe(run.request());
+        let deadline = tokio::time::Instant::now() + self.settings.apply_wait;
+        loop {
+            // Without the store nothing better is known of it than that it was accepted.
+            if let Ok(Some(stands)) = self.parts.store.run(run.id).await {
+                run = stands;
+            }
+            let goes = match run.phase {
+                Phase::Queued if run.apply_failures > 0 => false,
+                Phase::Queued => {
+                    self.why_queued(&run).await.is_ok_and(|why| why.is_none_or(|why| why.reason.is_none()))
+                }
+                phase => phase == Phase::Applying,
+            };
+            if !goes {
+                return run;
+            }
+            tokio::select! {
+                () = changes.changed() => {}
+                () = tokio::time::sleep_until(deadline) => return run,
+                () = self.stopping.cancelled() => return run,
+            }
+        }
+    }
+
     /// Marks the runs as being applied by us if there are slots for all of them; otherwise they stay queued.
     fn mark_inline(&self, planned: Vec<PlannedRun>, now: Timestamp) -> (Vec<Planned>, Option<OwnedSemaphorePermit>) {
         let wanted = u32::try_from(planned.len()).unwrap_or(u32::MAX);
@@ -151,6 +186,11 @@ impl Engine {
         });
         (runs.collect(), permit)
     }
+}
+
+/// The runs as they were planned: queued.
+fn unmarked(planned: Vec<PlannedRun>) -> Vec<Planned> {
+    planned.into_iter().map(|planned| (planned.run, planned.manifests)).collect()
 }
 
 type Planned = (Run, Vec<gitfaas_core::manifest::RecordedManifest>);

@@ -1,17 +1,20 @@
 //! Query: what the ledger knows, for readers. Changes nothing.
 
-use gitfaas_core::catalog::Topic;
+use std::collections::BTreeMap;
+
+use gitfaas_core::catalog::{Catalog, Topic};
 use gitfaas_core::id::{RequestId, RunId};
 use gitfaas_core::message::Message;
 use gitfaas_core::request::Request;
 use gitfaas_core::response::Response;
 use gitfaas_core::run::explain::{Explanation, explain};
 use gitfaas_core::run::{Phase, Run};
+use gitfaas_core::topic::TopicName;
 
 use super::publish::find_topic;
 use super::{Engine, EngineError, ErrorCode};
 use crate::cluster::LogPart;
-use crate::store::RequestQuery;
+use crate::store::{Load, RequestQuery};
 
 /// What one tree may hold; a larger one is cut, and says so.
 struct Budget {
@@ -36,6 +39,13 @@ pub struct Tree {
     pub children: Vec<Self>,
     /// Whether children or answers were left out.
     pub cut: bool,
+}
+
+impl Tree {
+    /// Its runs, and those of what followed.
+    pub fn all_runs(&self) -> Vec<&Run> {
+        self.runs.iter().chain(self.children.iter().flat_map(Self::all_runs)).collect()
+    }
 }
 
 impl Engine {
@@ -78,6 +88,37 @@ impl Engine {
         let catalog = self.catalog();
         let catalog = catalog.as_ref().as_ref().ok_or_else(|| self.no_catalog())?;
         Ok(read(find_topic(catalog, name)?))
+    }
+
+    /// How many runs are queued and live, of each topic that has such.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn loads(&self) -> Result<Vec<Load>, EngineError> {
+        Ok(self.parts.store.loads(None).await?)
+    }
+
+    /// How many runs are queued and live, of each topic of the catalog that has a `concurrency` or is paused.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn held_loads(&self) -> Result<Vec<Load>, EngineError> {
+        let catalog = self.catalog();
+        let topics = catalog.iter().flat_map(Catalog::topics).map(|topic| topic.name.clone());
+        let held: Vec<TopicName> = topics.filter(|topic| self.gate(topic).holds()).collect();
+        let loads = if held.is_empty() { Vec::new() } else { self.loads().await? };
+        let mut loads: BTreeMap<_, _> = loads.into_iter().map(|load| (load.topic.clone(), load)).collect();
+        let load = |topic| loads.remove(&topic).unwrap_or(Load { topic, queued: 0, live: 0 });
+        Ok(held.into_iter().map(load).collect())
+    }
+
+    /// How many runs of a topic are queued and live.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn load(&self, topic: &TopicName) -> Result<Load, EngineError> {
+        let load = self.parts.store.loads(Some(topic)).await?.pop();
+        Ok(load.unwrap_or_else(|| Load { topic: topic.clone(), queued: 0, live: 0 }))
     }
 
     /// How many runs are in each phase.

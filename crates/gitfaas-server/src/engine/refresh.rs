@@ -64,11 +64,14 @@ impl Engine {
         if previous.is_none_or(|previous| previous.live() != catalog.live()) {
             self.keep(&catalog).await?;
         }
+        self.keep_gates(&catalog).await?;
         self.succeeded(Vec::new());
         let problems = catalog.problems().into_iter().cloned().collect();
         let revision = Some(catalog.revision().to_owned());
         self.metrics.serves(&catalog);
         self.catalog.store(Arc::new(Some(catalog)));
+        // What held a topic back may be gone.
+        self.queued.notify_one();
         Ok(Refresh { revision, changes, problems })
     }
 
@@ -98,6 +101,7 @@ impl Engine {
         for problem in problems {
             tracing::error!(%problem, "a function that was served last cannot be restored");
         }
+        self.keep_gates(&catalog).await?;
         self.metrics.serves(&catalog);
         self.catalog.store(Arc::new(Some(catalog)));
         Ok(())

@@ -1,5 +1,7 @@
 //! The verbs over a real store and the real local cluster, in the states that only a failure leaves.
 
+mod line;
+
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -43,6 +45,10 @@ fn supervise() {
     }
 }
 
+fn config(rules: &str) -> String {
+    format!(r#"{{"topics": [{{{rules} "name": "t", "configs": ["said.yaml"]}}]}}"#)
+}
+
 /// An engine without workers, over a ledger, a cluster and a topic `t` with one function.
 pub(crate) struct Bench {
     pub(crate) engine: Arc<Engine>,
@@ -51,11 +57,15 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// The same, with rules for the topic, each followed by a comma.
+    async fn start_with(rules: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (data, functions) = (folder.path().join("data"), folder.path().join("functions"));
         std::fs::create_dir_all(&functions).expect("a folder");
-        let config = r#"{"topics": [{"name": "t", "configs": ["said.yaml"]}]}"#;
-        std::fs::write(functions.join("config.json"), config).expect("a file");
+        std::fs::write(functions.join("config.json"), config(rules)).expect("a file");
         std::fs::write(functions.join("said.yaml"), FUNCTION).expect("a file");
         let args = ["--exact", "engine::tests::supervise", "--nocapture", "--test-threads=1"];
         let program = std::env::current_exe().expect("this program");
@@ -73,6 +83,13 @@ impl Bench {
         let engine = Engine::new(settings, parts, Metrics::default());
         engine.refresh().await.expect("a catalog");
         Self { engine, folder }
+    }
+
+    /// Serves another config file.
+    async fn reconfigure(&self, config: &str) {
+        std::fs::write(self.folder.path().join("functions/config.json"), config).expect("a file");
+        let refreshed = self.engine.refresh().await.expect("a catalog");
+        assert_eq!(refreshed.problems, []);
     }
 
     /// Publishes; the run is applied at once.

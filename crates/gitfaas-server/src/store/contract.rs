@@ -5,7 +5,9 @@
 
 pub(super) mod accepting;
 pub(super) mod catalog;
+pub(super) mod gates;
 pub(super) mod lasting;
+pub(super) mod line;
 pub(super) mod listing;
 pub(super) mod queue;
 pub(super) mod results;
@@ -67,12 +69,25 @@ macro_rules! contract {
             settling::settle_never_moves_a_run_to_another_id
             settling::one_of_many_that_settle_at_once_wins
             settling::a_mark_is_kept_whole
-            queue::due_runs_come_longest_due_first
-            queue::due_includes_its_moment_and_nothing_later
-            queue::due_gives_no_more_than_asked
-            queue::only_queued_runs_are_due
-            queue::the_next_due_is_the_earliest
-            queue::nothing_queued_means_nothing_due_ever
+            line::due_runs_come_longest_due_first
+            line::due_includes_its_moment_and_nothing_later
+            line::due_gives_no_more_than_asked
+            line::only_queued_runs_are_due
+            line::a_line_goes_by_acceptance_and_not_by_when_runs_are_due
+            line::who_waits_for_its_next_time_lets_others_pass_and_is_before_them_again
+            line::one_topic_is_not_anothers_line
+            line::each_queue_tells_when_its_first_run_is_due
+            line::nothing_queued_means_no_queue
+            line::a_mark_takes_a_slot_and_an_end_gives_it_back
+            line::what_is_live_already_can_be_marked_again
+            line::a_mark_of_what_changed_changes_nothing
+            line::of_many_that_mark_at_once_no_more_than_may_be_live_get_a_slot
+            line::a_place_counts_who_is_due_before
+            line::loads_count_what_is_queued_and_live
+            gates::no_topic_is_held_at_first
+            gates::what_the_config_says_and_what_an_operator_says_are_apart
+            gates::a_pause_keeps_its_first_time
+            gates::gates_stay_after_reopening
             queue::runs_in_phases_come_in_the_order_of_ids
             queue::runs_in_phases_can_be_paged_through
             queue::runs_in_no_phase_are_none

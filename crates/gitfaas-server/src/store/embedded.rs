@@ -19,6 +19,8 @@
 
 mod fault;
 mod file;
+mod gate;
+mod line;
 mod read;
 mod readers;
 mod record;
@@ -28,11 +30,14 @@ mod tests;
 mod write;
 mod writer;
 
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use gitfaas_core::gate::Gate;
 use gitfaas_core::id::{RequestId, RunId, Try};
 use gitfaas_core::key::LedgerKey;
 use gitfaas_core::manifest::RecordedManifest;
@@ -40,12 +45,13 @@ use gitfaas_core::message::Message;
 use gitfaas_core::request::Request;
 use gitfaas_core::response::Response;
 use gitfaas_core::run::{Phase, Run};
+use gitfaas_core::topic::TopicName;
 use jiff::Timestamp;
 
 use self::readers::Readers;
 use self::write::Accepted;
 use self::writer::Writer;
-use super::{Accept, RequestQuery, Store, StoreError};
+use super::{Accept, Load, Marking, Order, Place, Queue, RequestQuery, Store, StoreError};
 use crate::cluster::LogPart;
 
 /// A ledger in `ledger.db` of a data folder.
@@ -108,14 +114,47 @@ impl Store for EmbeddedStore {
         self.writer.write(text.len(), move |connection| write::settle(connection, &before, &after, &text)).await
     }
 
-    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Run>, StoreError> {
-        self.readers.read(move |connection| read::due(connection, Some(now), limit)).await
+    async fn mark(&self, before: &Run, after: &Run, most_live: Option<NonZeroU32>) -> Result<Marking, StoreError> {
+        let (before, after, text) = (before.clone(), after.clone(), record::encode(after)?);
+        let size = text.len();
+        self.writer.write(size, move |connection| line::mark(connection, &before, (&after, &text), most_live)).await
     }
 
-    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        // Read from the record like `due` does: a damaged one must not be announced again and again.
-        let next = self.readers.read(|connection| read::due(connection, None, 1)).await?;
-        Ok(next.first().and_then(|run| run.due_at))
+    async fn queues(&self) -> Result<Vec<Queue>, StoreError> {
+        self.readers.read(line::queues).await
+    }
+
+    async fn due(&self, topic: &TopicName, order: Order, now: Timestamp, limit: usize) -> Result<Vec<Run>, StoreError> {
+        let topic = topic.clone();
+        self.readers.read(move |connection| line::due(connection, &topic, order, now, limit)).await
+    }
+
+    async fn live(&self, topic: &TopicName) -> Result<u64, StoreError> {
+        let topic = topic.clone();
+        self.readers.read(move |connection| line::live(connection, &topic, i64::MAX)).await
+    }
+
+    async fn place(&self, run: &Run, now: Timestamp, most: u32) -> Result<Place, StoreError> {
+        let run = run.clone();
+        self.readers.read(move |connection| line::place(connection, &run, now, most)).await
+    }
+
+    async fn loads(&self, topic: Option<&TopicName>) -> Result<Vec<Load>, StoreError> {
+        let topic = topic.cloned();
+        self.readers.read(move |connection| line::loads(connection, topic.as_ref())).await
+    }
+
+    async fn gates(&self) -> Result<BTreeMap<TopicName, Gate>, StoreError> {
+        self.readers.read(gate::gates).await
+    }
+
+    async fn configure(&self, gates: Vec<(TopicName, Gate)>) -> Result<(), StoreError> {
+        self.writer.write(0, move |connection| gate::configure(connection, &gates)).await
+    }
+
+    async fn pause(&self, topic: &TopicName, since: Option<Timestamp>) -> Result<(), StoreError> {
+        let topic = topic.clone();
+        self.writer.write(0, move |connection| gate::pause(connection, &topic, since)).await
     }
 
     async fn runs_in(&self, phases: &[Phase], after: Option<RunId>, limit: usize) -> Result<Vec<Run>, StoreError> {

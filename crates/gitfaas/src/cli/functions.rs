@@ -51,6 +51,19 @@ pub(crate) struct Topics {
     pub(crate) address: ServerAddress,
 }
 
+/// `gitfaas pause` and `gitfaas resume`.
+#[derive(Debug, Args)]
+pub(crate) struct OneTopic {
+    /// The topic
+    pub(crate) topic: TopicName,
+    /// How the output looks
+    #[command(flatten)]
+    pub(crate) output: Output,
+    /// Where to ask
+    #[command(flatten)]
+    pub(crate) address: ServerAddress,
+}
+
 /// `gitfaas lint`.
 #[derive(Debug, Args)]
 pub(crate) struct Lint {

@@ -37,7 +37,7 @@ pub(crate) async fn run(arguments: cli::Topics, out: Out) -> anyhow::Result<Outc
 
 /// The topics as a table, and below it all that is wrong, each thing once.
 fn draw(topics: &[TopicView], source: Option<&SourceView>, width: Option<u16>) -> String {
-    let header = ["TOPIC", "FUNCTION", "PARAMETERS", "STATE", "REVISION"];
+    let header = ["TOPIC", "FUNCTION", "PARAMETERS", "STATE", "QUEUED", "LIVE", "REVISION"];
     let mut lines = vec![match topics {
         [] => "no topics".to_owned(),
         topics => table::draw(header, topics.iter().flat_map(rows).collect(), width),
@@ -54,10 +54,19 @@ fn draw(topics: &[TopicView], source: Option<&SourceView>, width: Option<u16>) -
 }
 
 /// A row for each function of the topic, or one for a topic without any.
-fn rows(topic: &TopicView) -> Vec<[Field; 5]> {
+fn rows(topic: &TopicView) -> Vec<[Field; 7]> {
     let row = |function: &str, parameters: &[String]| {
         let revision = topic.revision.as_deref().map(brief).unwrap_or_default();
-        [(&topic.name).into(), function.into(), parameters.join(" ").into(), state(topic), revision.into()]
+        let queued = topic.queued.map(|queued| queued.to_string()).unwrap_or_default();
+        [
+            (&topic.name).into(),
+            function.into(),
+            parameters.join(" ").into(),
+            state(topic),
+            queued.into(),
+            live(topic).into(),
+            revision.into(),
+        ]
     };
     if topic.functions.is_empty() {
         return vec![row("", &[])];
@@ -66,11 +75,27 @@ fn rows(topic: &TopicView) -> Vec<[Field; 5]> {
 }
 
 fn state(topic: &TopicView) -> Field {
-    match topic {
-        TopicView { revision: None, .. } => Field::colored("broken", AnsiColor::Red),
-        TopicView { stale: true, .. } => Field::colored("stale", AnsiColor::Yellow),
-        TopicView { problems, .. } if !problems.is_empty() => Field::colored("refused", AnsiColor::Red),
-        TopicView { .. } => Field::colored("ok", AnsiColor::Green),
+    let (state, color) = match topic {
+        TopicView { left: true, .. } => ("left", AnsiColor::Yellow),
+        TopicView { revision: None, .. } => ("broken", AnsiColor::Red),
+        TopicView { stale: true, .. } => ("stale", AnsiColor::Yellow),
+        TopicView { problems, .. } if !problems.is_empty() => ("refused", AnsiColor::Red),
+        TopicView { paused: Some(_), .. } => return Field::colored("paused", AnsiColor::Yellow),
+        TopicView { .. } => ("ok", AnsiColor::Green),
+    };
+    match topic.paused {
+        Some(_) => Field::colored(&format!("{state}, paused"), color),
+        None => Field::colored(state, color),
+    }
+}
+
+/// How many are live, of how many that may be.
+fn live(topic: &TopicView) -> String {
+    match (topic.live, topic.concurrency) {
+        (None, None) => String::new(),
+        (None, Some(most)) => format!("?/{most}"),
+        (Some(live), None) => live.to_string(),
+        (Some(live), Some(most)) => format!("{live}/{most}"),
     }
 }
 
@@ -87,7 +112,8 @@ fn brief(revision: &str) -> String {
 mod tests {
     use super::*;
     use gitfaas_core::problem::Position;
-    use gitfaas_server::api::wire::FunctionView;
+    use gitfaas_server::api::wire::{FunctionView, PauseView, PausedBy};
+    use std::num::NonZeroU32;
 
     fn topic(name: &str, functions: &[(&str, &[&str])]) -> TopicView {
         let function = |(path, parameters): &(&str, &[&str])| FunctionView {
@@ -99,6 +125,11 @@ mod tests {
             revision: Some("dir@sha256:132f4e7a55aa".to_owned()),
             functions: functions.iter().map(function).collect(),
             stale: false,
+            left: false,
+            concurrency: None,
+            paused: None,
+            queued: Some(0),
+            live: Some(3),
             problems: vec![],
         }
     }
@@ -112,6 +143,15 @@ mod tests {
             ..topic("web", &[("web.yaml", &["replicas", "zone"])])
         };
         let broken = TopicView { revision: None, ..topic("new", &[]) };
+        let pause = PauseView { by: PausedBy::Operator, since: jiff::Timestamp::UNIX_EPOCH };
+        let limited = TopicView {
+            concurrency: NonZeroU32::new(2),
+            queued: Some(7),
+            live: Some(2),
+            ..topic("slow", &[("slow.yaml", &[])])
+        };
+        let paused = TopicView { paused: Some(pause.clone()), ..limited.clone() };
+        let left = TopicView { left: true, revision: None, paused: Some(pause), ..topic("old", &[]) };
         let fine = topic("collect", &[("collect.yaml", &[]), ("audit/log.yaml", &[])]);
         let source = SourceView {
             location: "/functions".to_owned(),
@@ -121,12 +161,15 @@ mod tests {
             last_error: Some("cannot read the directory".to_owned()),
             problems: vec![mistake, Problem::of_file("config.json", "does not exist")],
         };
-        insta::assert_snapshot!(anstream::adapter::strip_str(&draw(&[fine, stale, broken], Some(&source), None)), @r#"
-        TOPIC    FUNCTION        PARAMETERS     STATE   REVISION
-        collect  collect.yaml    -              ok      dir@sha256:132f4e7…
-        collect  audit/log.yaml  -              ok      dir@sha256:132f4e7…
-        web      web.yaml        replicas zone  stale   dir@sha256:132f4e7…
-        new      -               -              broken  -
+        insta::assert_snapshot!(anstream::adapter::strip_str(&draw(&[fine, stale, broken, limited, paused, left], Some(&source), None)), @r#"
+        TOPIC    FUNCTION        PARAMETERS     STATE         QUEUED  LIVE  REVISION
+        collect  collect.yaml    -              ok            0       3     dir@sha256:132f4e7…
+        collect  audit/log.yaml  -              ok            0       3     dir@sha256:132f4e7…
+        web      web.yaml        replicas zone  stale         0       3     dir@sha256:132f4e7…
+        new      -               -              broken        0       3     -
+        slow     slow.yaml       -              ok            7       2/2   dir@sha256:132f4e7…
+        slow     slow.yaml       -              paused        7       2/2   dir@sha256:132f4e7…
+        old      -               -              left, paused  0       3     -
 
         cannot read the directory
         config.json: does not exist

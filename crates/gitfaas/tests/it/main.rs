@@ -12,6 +12,7 @@ mod faults;
 mod hostile;
 mod kill;
 mod last_good;
+mod line;
 mod lineage;
 mod pods;
 mod readme;

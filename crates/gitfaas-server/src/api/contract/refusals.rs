@@ -2,8 +2,8 @@
 
 use crate::engine::ErrorCode::{
     self, AmbiguousAnswer, ClusterUnavailable, Forbidden, ForeignOrigin, HopLimit, Internal, InvalidJson,
-    InvalidRequest, InvalidToken, NoCatalog, NotFound, RecordDamaged, SlowBody, SourceUnavailable, Stopping,
-    StoreUnavailable, TooLarge, TopicBroken, UnknownTopic, Unplannable,
+    InvalidRequest, InvalidToken, NoCatalog, NotFound, PausedByConfig, RecordDamaged, SlowBody, SourceUnavailable,
+    Stopping, StoreUnavailable, TooLarge, TopicBroken, UnknownTopic, Unplannable,
 };
 
 /// What every operation can be refused with.
@@ -57,7 +57,9 @@ pub(super) const BY_OPERATION: &[(&str, &[ErrorCode])] = &[
     ("metrics", &[]),
     ("contract", &[]),
     ("listTopics", &[]),
-    ("getTopic", &[InvalidRequest, UnknownTopic, NoCatalog]),
+    ("getTopic", &[InvalidRequest, UnknownTopic, NoCatalog, StoreUnavailable]),
+    ("pauseTopic", &[InvalidRequest, UnknownTopic, NotFound, NoCatalog, StoreUnavailable]),
+    ("resumeTopic", &[InvalidRequest, UnknownTopic, NotFound, PausedByConfig, NoCatalog, StoreUnavailable]),
     (
         "renderTopic",
         &[

@@ -36,6 +36,11 @@ pub struct RunView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::Reason>)]
     pub reason: Option<Reason>,
+    /// Its place in the line of its topic, 1 for the next: for a queued run of a topic that has a `concurrency` or is
+    /// paused. Absent beyond the thousandth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub position: Option<u32>,
     /// Attempts made so far.
     pub attempts: u32,
     /// Exit code of the last attempt, where there was one and it is known.

@@ -1,7 +1,10 @@
 //! Topics and the functions that listen on them.
 
+use std::num::NonZeroU32;
+
 use gitfaas_core::problem::Problem;
 use gitfaas_core::topic::{FunctionName, TopicName};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -21,10 +24,47 @@ pub struct TopicView {
     pub functions: Vec<FunctionView>,
     /// Whether a newer revision failed, so that an older one is served.
     pub stale: bool,
+    /// Whether the config no longer has it: what it had accepted still goes.
+    #[serde(default)]
+    pub left: bool,
+    /// How many of its runs may be live at once; absent for any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u32>, minimum = 1)]
+    pub concurrency: Option<NonZeroU32>,
+    /// Set while it is paused: what is published to it is accepted and held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<PauseView>,
+    /// How many of its runs are queued; absent while the store does not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued: Option<u64>,
+    /// How many of its runs are live: applying, pending or running; absent while the store does not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<u64>,
     /// What is wrong with the newer revision, or what this server's policy would refuse.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<schema::Problem>)]
     pub problems: Vec<Problem>,
+}
+
+/// A pause of a topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PauseView {
+    /// Who pauses it.
+    pub by: PausedBy,
+    /// Since when.
+    #[schema(value_type = schema::Time)]
+    pub since: Timestamp,
+}
+
+/// Who pauses a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum PausedBy {
+    /// The config file has `"paused": true`.
+    Config,
+    /// Somebody asked for it; `:resume` ends it.
+    Operator,
 }
 
 /// A function that listens on a topic.

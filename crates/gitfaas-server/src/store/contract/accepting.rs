@@ -7,7 +7,7 @@ use gitfaas_core::id::RunId;
 use gitfaas_core::message::{Message, Params};
 use gitfaas_core::request::Lineage;
 
-use super::{Ground, accept, accepted, at, manifest, request_id};
+use super::{Ground, accept, accepted, manifest, request_id};
 use crate::store::{Accept, RequestQuery, Store};
 
 /// Reads everything that one accept wrote.
@@ -48,7 +48,7 @@ pub(crate) async fn an_accept_is_all_or_nothing(ground: &impl Ground) {
         assert_eq!(store.run(run.id).await, Ok(None));
         assert_eq!(store.manifests(run.id).await, Ok(Vec::new()));
     }
-    assert_eq!(store.next_due().await, Ok(None));
+    assert_eq!(store.queues().await, Ok(Vec::new()));
 }
 
 pub(crate) async fn a_refused_accept_takes_nothing_of_its_neighbours_along(ground: &impl Ground) {
@@ -143,7 +143,7 @@ pub(crate) async fn a_request_without_runs_is_a_request(ground: &impl Ground) {
     let accept = accept(5, "collect", &[]);
     accepted(&*store, &accept).await;
     read_back(&*store, &accept).await;
-    assert_eq!(store.due(at(1_000_000), 10).await, Ok(Vec::new()));
+    assert_eq!(store.queues().await, Ok(Vec::new()));
 }
 
 pub(crate) async fn what_was_never_accepted_is_not_there(ground: &impl Ground) {

@@ -32,7 +32,7 @@ pub(crate) async fn everything_is_there_after_reopening(ground: &impl Ground) {
     assert_eq!(store.responses(id).await, Ok(vec![response(&failed, 30, "answer")]));
     assert_eq!(store.logs(failed.id, Try(1)).await, Ok(vec![log]));
     assert_eq!(store.load_catalog().await, Ok(Some(("live".to_owned(), Vec::new()))));
-    assert_eq!(store.next_due().await, Ok(Some(at(5))));
+    assert_eq!(store.queues().await.map(|queues| queues[0].due_at), Ok(at(5)));
     assert_eq!(store.settle(&failed, &moved(&failed, Phase::Queued, 90)).await, Ok(true));
 }
 
@@ -71,7 +71,9 @@ pub(crate) async fn a_closed_ledger_answers_unavailable(ground: &impl Ground) {
     assert!(is_unavailable(&store.accept(accept(6, "collect", &[])).await));
     assert!(is_unavailable(&store.settle(&run, &moved(&run, Phase::Running, 9)).await));
     assert!(is_unavailable(&store.request(run.request()).await));
-    assert!(is_unavailable(&store.due(at(9), 1).await));
+    assert!(is_unavailable(&store.queues().await));
+    assert!(is_unavailable(&store.mark(&run, &moved(&run, Phase::Applying, 9), None).await));
+    assert!(is_unavailable(&store.pause(&run.topic, None).await));
     assert!(is_unavailable(&store.put_response(response(&run, 9, "x")).await));
     assert!(is_unavailable(&store.expire(at(9), 1).await));
     assert!(is_unavailable(&store.load_catalog().await));

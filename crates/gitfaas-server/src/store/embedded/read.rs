@@ -8,25 +8,16 @@ use gitfaas_core::request::Request;
 use gitfaas_core::response::Response;
 use gitfaas_core::run::{Phase, Run};
 use gitfaas_core::topic::TopicName;
-use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
 use super::fault::Fault;
-use super::record::{self, collect, damaged, isolate, nanoseconds, run_key, run_keys};
+use super::record::{self, collect, damaged, isolate, run_key, run_keys};
 use crate::cluster::LogPart;
 use crate::store::RequestQuery;
 
 /// After every key there is.
 const END: [u8; 17] = [0xff; 17];
-
-pub(super) fn due(connection: &Connection, now: Option<Timestamp>, limit: usize) -> Result<Vec<Run>, Fault> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, record, phase FROM run INDEXED BY run_due
-         WHERE phase = 'queued' AND due_at <= ?1 ORDER BY due_at, id",
-    )?;
-    collect(statement.query([now.map_or(i64::MAX, nanoseconds)])?, limit, record::run)
-}
 
 pub(super) fn runs_in(
     connection: &Connection,

@@ -16,7 +16,7 @@ pub(super) const APPLICATION_ID: i32 = 0x6766_6173;
 pub(super) const VERSION: usize = MIGRATIONS.len();
 
 /// Each brings a ledger from the version of its index to the next.
-const MIGRATIONS: &[&str] = &[FIRST];
+const MIGRATIONS: &[&str] = &[FIRST, LINES];
 
 const FIRST: &str = "
 CREATE TABLE ledger (
@@ -83,6 +83,22 @@ CREATE TABLE catalog (one INTEGER PRIMARY KEY CHECK (one = 1), live TEXT NOT NUL
 CREATE TABLE source (hash TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
 ";
 
+/// A line for each topic: what is due in it, who was accepted first, and how many are live; and the gates of topics.
+/// What is live is in none of the first two, so a run that is dispatched at its accept costs one entry.
+const LINES: &str = "
+DROP INDEX run_due;
+CREATE INDEX run_due ON run (topic, due_at, id) WHERE phase = 'queued';
+CREATE INDEX run_in_line ON run (topic, substr(id, 1, 16), ordinal, due_at) WHERE phase = 'queued';
+CREATE INDEX run_live ON run (topic) WHERE phase IN ('applying', 'pending', 'running');
+
+CREATE TABLE gate (
+    topic TEXT PRIMARY KEY,
+    concurrency INTEGER,
+    paused_by_config INTEGER,
+    paused_by_operator INTEGER
+) STRICT, WITHOUT ROWID;
+";
+
 /// Brings a ledger of `version` to [`VERSION`], each step in a transaction of its own.
 pub(super) fn migrate(connection: &mut Connection, version: usize) -> rusqlite::Result<()> {
     for (seen, migration) in MIGRATIONS.iter().enumerate().skip(version) {
@@ -93,4 +109,34 @@ pub(super) fn migrate(connection: &mut Connection, version: usize) -> rusqlite::
         step.commit()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All tables and indexes of a ledger that began at a version.
+    fn tables(began: usize) -> Vec<(String, String)> {
+        let mut connection = Connection::open_in_memory().expect("opened");
+        for migration in &MIGRATIONS[..began] {
+            connection.execute_batch(migration).expect("an older ledger");
+        }
+        migrate(&mut connection, began).expect("migrated");
+        let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).expect("read");
+        assert!(began == VERSION || usize::try_from(version) == Ok(VERSION), "from {began} to {version}");
+        let mut read = connection
+            .prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")
+            .expect("prepared");
+        let rows = read.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("read");
+        rows.map(|row| row.expect("a row")).collect()
+    }
+
+    #[test]
+    fn a_ledger_of_any_earlier_version_becomes_one_of_this() {
+        let fresh = tables(0);
+        assert!(fresh.iter().any(|(name, _)| name == "gate"), "{fresh:?}");
+        for began in 1..=VERSION {
+            assert_eq!(tables(began), fresh, "from version {began}");
+        }
+    }
 }

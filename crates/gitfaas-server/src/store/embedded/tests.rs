@@ -6,6 +6,7 @@ mod damage;
 mod disk;
 mod killed;
 mod log;
+mod steps;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

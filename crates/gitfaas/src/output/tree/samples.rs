@@ -29,6 +29,7 @@ pub(crate) fn request(number: u8, topic: &str, runs: &[(&str, Phase)], parent: O
             try_no: Try::FIRST,
             phase: *phase,
             reason: None,
+            position: None,
             attempts: u32::from(begun),
             exit_code: None,
             objects: vec![],

@@ -7,7 +7,7 @@ use gitfaas_core::run::Phase;
 
 use super::{Folder, is_whole, some_accepted};
 use crate::store::contract::{Ground as _, at, moved, request_ids, settled};
-use crate::store::{Accept, RequestQuery, Store, StoreError};
+use crate::store::{Accept, Order, RequestQuery, Store, StoreError};
 
 /// Three requests, of which the first is tampered with.
 async fn damaged(sql: &str) -> (Folder, Arc<dyn Store>, Vec<Accept>) {
@@ -41,7 +41,10 @@ async fn a_damaged_run_is_not_served_and_blocks_no_other() {
         is_damaged(&store.runs(bad.request()).await);
         is_damaged(&store.settle(bad, &moved(bad, Phase::Running, 9)).await);
         assert_eq!(store.run(good.id).await, Ok(Some(good.clone())));
-        assert_eq!(store.due(at(100), 100).await.map(|due| due.len()), Ok(5));
+        for order in [Order::Due, Order::Accepted] {
+            assert_eq!(store.due(&good.topic, order, at(100), 100).await.map(|due| due.len()), Ok(5));
+            assert_eq!(store.due(&good.topic, order, at(100), 1).await, Ok(vec![good.clone()]));
+        }
         assert_eq!(store.runs_in(&[Phase::Queued], None, 5).await.map(|runs| runs.len()), Ok(5));
         for accept in &accepts[1..] {
             is_whole(&*store, accept).await;
@@ -55,7 +58,7 @@ async fn a_damaged_run_is_not_what_is_due_next() {
     let (_ground, store, accepts) =
         damaged("UPDATE run SET record = '[' WHERE substr(id, 1, 16) = ?1 AND ordinal = 0").await;
     settled(&*store, &accepts[0].runs[1].0, Phase::Running, 9).await;
-    assert_eq!(store.next_due().await, Ok(Some(at(1))));
+    assert_eq!(store.queues().await.map(|queues| queues[0].due_at), Ok(at(1)));
 }
 
 #[tokio::test]

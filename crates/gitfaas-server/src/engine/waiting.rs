@@ -1,0 +1,72 @@
+//! Why queued runs wait, and for how many others. Derived when it is asked, never stored: it changes with every run that
+//! ends.
+
+use std::collections::HashMap;
+
+use gitfaas_core::gate::{Gate, Pauser};
+use gitfaas_core::id::RunId;
+use gitfaas_core::run::{Phase, Reason, Run};
+use gitfaas_core::topic::TopicName;
+
+use super::{Engine, EngineError};
+use crate::store::Place;
+
+/// How many runs before one are counted: a line may be long, and every look at a run would walk along it.
+const COUNTED: u32 = 1000;
+
+/// Why a queued run waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its place in its topic's line, 1 for the next; `None` beyond the thousandth.
+    pub position: Option<u32>,
+    /// `Paused` or `WaitingForSlot`; `None` when it is about to go.
+    pub reason: Option<Reason>,
+}
+
+impl Engine {
+    /// Those of the runs that wait in the line of a topic with a `concurrency`, or of one that is paused.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn waits(
+        &self,
+        runs: impl IntoIterator<Item = &Run> + Send,
+    ) -> Result<HashMap<RunId, Waiting>, EngineError> {
+        let queued: Vec<&Run> = runs.into_iter().filter(|run| run.phase == Phase::Queued).collect();
+        let mut waiting = HashMap::new();
+        for run in queued {
+            if let Some(why) = self.why_queued(run).await? {
+                waiting.insert(run.id, why);
+            }
+        }
+        Ok(waiting)
+    }
+
+    /// Why a queued run waits; `None` when nothing holds its topic's runs back, or when it waits for its own next time.
+    pub(super) async fn why_queued(&self, run: &Run) -> Result<Option<Waiting>, EngineError> {
+        let (gate, now) = (self.gate(&run.topic), self.now());
+        let retried = run.apply_failures > 0 && run.due_at.is_some_and(|due| due > now);
+        if !gate.holds() || (retried && gate.paused().is_none()) {
+            return Ok(None);
+        }
+        let place = self.parts.store.place(run, now, COUNTED).await?;
+        let position = (place.ahead < COUNTED).then_some(place.ahead + 1);
+        Ok(Some(Waiting { position, reason: why(&run.topic, &gate, place, position) }))
+    }
+}
+
+fn why(topic: &TopicName, gate: &Gate, place: Place, position: Option<u32>) -> Option<Reason> {
+    let place_in_line = position.map_or_else(|| format!("behind {COUNTED} others"), |at| format!("position {at}"));
+    match (gate.paused(), gate.concurrency) {
+        (Some((Pauser::Config, since)), _) => {
+            Some(Reason::new("Paused", format!("the config pauses the topic {topic} since {since}, {place_in_line}")))
+        }
+        (Some((Pauser::Operator, since)), _) => {
+            Some(Reason::new("Paused", format!("the topic {topic} was paused at {since}, {place_in_line}")))
+        }
+        (None, Some(most)) if place.live + u64::from(place.ahead) >= u64::from(most.get()) => {
+            Some(Reason::new("WaitingForSlot", format!("waiting for a slot, {place_in_line}")))
+        }
+        (None, _) => None,
+    }
+}

@@ -1,0 +1,135 @@
+//! The statements about the lines of topics: who is in them, who comes next, and the slots at their end.
+//!
+//! A line is walked in an index that has all a walk looks at; only what is given is read from the table.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::str::FromStr as _;
+
+use gitfaas_core::run::Run;
+use gitfaas_core::topic::TopicName;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::fault::Fault;
+use super::record::{self, collect, damaged, isolate, nanoseconds, run_key};
+use super::write;
+use crate::store::{Load, Marking, Order, Place, Queue};
+
+/// The first topic after a name that has queued runs.
+pub(super) const NEXT_TOPIC: &str = "SELECT topic FROM run INDEXED BY run_due
+    WHERE phase = 'queued' AND topic > ?1 ORDER BY topic LIMIT 1";
+/// What is due in a topic, the longest due first.
+pub(super) const LONGEST_DUE: &str = "SELECT id, record, phase FROM run INDEXED BY run_due
+    WHERE phase = 'queued' AND topic = ?1 AND due_at <= ?2 ORDER BY due_at, id";
+/// What is due in a topic, the first accepted first.
+pub(super) const FIRST_ACCEPTED: &str = "SELECT id FROM run INDEXED BY run_in_line
+    WHERE phase = 'queued' AND topic = ?1 AND due_at <= ?2 ORDER BY substr(id, 1, 16), ordinal";
+/// How many that are due were accepted before a run.
+pub(super) const AHEAD: &str = "SELECT count(*) FROM (SELECT 1 FROM run INDEXED BY run_in_line
+    WHERE phase = 'queued' AND topic = ?1 AND due_at <= ?2
+        AND substr(id, 1, 16) <= ?3 AND (substr(id, 1, 16) < ?3 OR ordinal < ?4) LIMIT ?5)";
+/// How many are live in a topic, counted no further than a limit.
+pub(super) const LIVE: &str = "SELECT count(*) FROM (SELECT 1 FROM run INDEXED BY run_live
+    WHERE phase IN ('applying', 'pending', 'running') AND topic = ?1 LIMIT ?2)";
+const QUEUED: &str = "SELECT topic, count(*) FROM run INDEXED BY run_due
+    WHERE phase = 'queued' AND topic BETWEEN ?1 AND ?2 GROUP BY topic";
+const ALL_LIVE: &str = "SELECT topic, count(*) FROM run INDEXED BY run_live
+    WHERE phase IN ('applying', 'pending', 'running') AND topic BETWEEN ?1 AND ?2 GROUP BY topic";
+
+/// From before the first topic's name to behind the last one's.
+const ALL: [&str; 2] = ["", "\u{10ffff}"];
+
+pub(super) fn mark(
+    connection: &Connection,
+    before: &Run,
+    (after, record): (&Run, &str),
+    most_live: Option<NonZeroU32>,
+) -> Result<Marking, Fault> {
+    if let Some(most) = most_live.map(NonZeroU32::get)
+        && !before.phase.is_live()
+        && live(connection, &before.topic, most.into())? >= u64::from(most)
+    {
+        return Ok(Marking::Full);
+    }
+    let settled = write::settle(connection, before, after, record)?;
+    Ok(if settled { Marking::Marked } else { Marking::Changed })
+}
+
+pub(super) fn live(connection: &Connection, topic: &TopicName, most: i64) -> Result<u64, Fault> {
+    let live: i64 = connection.prepare_cached(LIVE)?.query_row(params![topic.as_str(), most], |row| row.get(0))?;
+    Ok(u64::try_from(live).unwrap_or_default())
+}
+
+pub(super) fn queues(connection: &Connection) -> Result<Vec<Queue>, Fault> {
+    let mut next = connection.prepare_cached(NEXT_TOPIC)?;
+    let mut first = connection.prepare_cached(LONGEST_DUE)?;
+    let mut queues = Vec::new();
+    let mut last = String::new();
+    while let Some(name) = next.query_row([&last], |row| row.get::<_, String>(0)).optional()? {
+        // Read from a record: a damaged one must not be announced again and again.
+        let run = collect(first.query(params![name, i64::MAX])?, 1, record::run)?.pop();
+        if let Some(due_at) = run.and_then(|run| run.due_at) {
+            queues.extend(isolate(topic(&name))?.map(|topic| Queue { topic, due_at }));
+        }
+        last = name;
+    }
+    Ok(queues)
+}
+
+fn topic(name: &str) -> Result<TopicName, Fault> {
+    TopicName::from_str(name).map_err(|error| damaged("a run's topic", &error.to_string()).into())
+}
+
+pub(super) fn due(
+    connection: &Connection,
+    topic: &TopicName,
+    order: Order,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<Run>, Fault> {
+    let (topic, now) = (topic.as_str(), nanoseconds(now));
+    match order {
+        Order::Due => {
+            let mut statement = connection.prepare_cached(LONGEST_DUE)?;
+            collect(statement.query(params![topic, now])?, limit, record::run)
+        }
+        Order::Accepted => {
+            let mut statement = connection.prepare_cached(FIRST_ACCEPTED)?;
+            let mut read = connection.prepare_cached("SELECT id, record, phase FROM run WHERE id = ?1")?;
+            let mut rows = statement.query(params![topic, now])?;
+            let mut found = Vec::new();
+            while found.len() < limit {
+                let Some(row) = rows.next()? else { break };
+                let key: [u8; 22] = row.get(0)?;
+                found.extend(isolate(read.query_row([key], |row| Ok(record::run(row)))?)?);
+            }
+            Ok(found)
+        }
+    }
+}
+
+pub(super) fn place(connection: &Connection, run: &Run, now: Timestamp, most: u32) -> Result<Place, Fault> {
+    let request = &run_key(run.id)[..16];
+    let ahead = connection
+        .prepare_cached(AHEAD)?
+        .query_row(params![run.topic.as_str(), nanoseconds(now), request, run.ordinal, most], |row| row.get(0))?;
+    Ok(Place { ahead, live: live(connection, &run.topic, i64::MAX)? })
+}
+
+pub(super) fn loads(connection: &Connection, of: Option<&TopicName>) -> Result<Vec<Load>, Fault> {
+    let mut counted: BTreeMap<String, [u64; 2]> = BTreeMap::new();
+    for (place, sql) in [QUEUED, ALL_LIVE].into_iter().enumerate() {
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query(of.map_or(ALL, |topic| [topic.as_str(); 2]))?;
+        while let Some(row) = rows.next()? {
+            let runs = u64::try_from(row.get::<_, i64>(1)?).unwrap_or_default();
+            counted.entry(row.get(0)?).or_default()[place] = runs;
+        }
+    }
+    let mut loads = Vec::new();
+    for (name, [queued, live]) in counted {
+        loads.extend(isolate(topic(&name))?.map(|topic| Load { topic, queued, live }));
+    }
+    Ok(loads)
+}
