@@ -3,6 +3,7 @@
 //! Only shapes are checked here. The bearer token is no argument, because any user of a machine can read the
 //! arguments of its processes: it comes from the environment alone.
 
+mod data;
 mod documents;
 mod file;
 mod functions;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, ValueHint};
 
+pub(crate) use data::{Backup, Folder, Restore};
 pub(crate) use documents::{Completions, Document, Man};
 pub(crate) use functions::{Lint, ManifestFormat, OneTopic, PolicyArgs, Render, Topics};
 pub(crate) use requests::{Get, List, Logs, MessageArgs, Publish, Response, RunOrRequest};
@@ -69,6 +71,10 @@ pub(crate) enum Command {
     Lint(Lint),
     /// Print what a message would create; needs no server
     Render(Render),
+    /// Write the ledger to a file, also while a server runs
+    Backup(Backup),
+    /// Make a data folder from a backup
+    Restore(Restore),
     /// Print what makes a shell complete the commands; needs no server
     Completions(Completions),
     /// Print the manual, or write a page for each command; needs no server

@@ -1,5 +1,6 @@
 //! The commands: one module each, called from `main` through [`run`].
 
+mod backup;
 mod demo;
 mod dev;
 mod docs;
@@ -44,6 +45,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Resume(arguments) => wait_for(pause::resume(arguments)),
         Command::Lint(arguments) => wait_for(lint::run(arguments, out)),
         Command::Render(arguments) => wait_for(render::run(arguments, out)),
+        Command::Backup(arguments) => backup::back_up(&arguments, out),
+        Command::Restore(arguments) => backup::restore(&arguments),
         Command::Completions(arguments) => docs::completions(&arguments),
         Command::Man(arguments) => docs::man(&arguments),
         Command::Docs(document) => docs::docs(document),

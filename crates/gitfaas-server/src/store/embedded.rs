@@ -17,6 +17,7 @@
 //!
 //! The file must be on a local disk: `SQLite`'s log needs shared memory, which network file systems do not have.
 
+mod backup;
 mod fault;
 mod file;
 mod gate;
@@ -48,6 +49,7 @@ use gitfaas_core::run::{Phase, Run};
 use gitfaas_core::topic::TopicName;
 use jiff::Timestamp;
 
+pub use self::backup::{Contents, back_up, restore};
 use self::readers::Readers;
 use self::write::Accepted;
 use self::writer::Writer;

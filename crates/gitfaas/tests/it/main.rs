@@ -3,7 +3,9 @@
 #![allow(clippy::panic, clippy::print_stdout, reason = "a test fails by panicking, and says what it measured")]
 
 mod answers;
+mod backup;
 mod browser;
+mod disk;
 mod dry_run;
 mod errors;
 mod events;

@@ -28,37 +28,42 @@ pub(super) struct Lock {
 
 /// Makes the folder and the file where they are missing, and locks them.
 pub(super) fn claim(folder: &Path) -> Result<(PathBuf, Lock), StoreError> {
-    let refused = |what: &str, error: io::Error| {
-        StoreError::Refused(format!("the data folder {} cannot be used: {what}: {error}", folder.display()))
-    };
+    let refused = |what: &str, error: io::Error| unusable(folder, what, &error);
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| refused("making it", error))?;
-    let create = |name: &str| {
-        let path = folder.join(name);
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
-        file.map(|file| (path, file)).map_err(|error| refused(&format!("opening {name}"), error))
-    };
-    let (_, lock) = create("ledger.lock")?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            return Err(StoreError::Refused(format!(
-                "the data folder {} is in use by another gitfaas; stop that one, or choose another folder with --data",
-                folder.display()
-            )));
-        }
-        Err(TryLockError::Error(error)) => return Err(refused("locking ledger.lock", error)),
-    }
+    let lock = lock(folder)?;
     // SQLite gives its log and index the file's own rights.
-    let (path, file) = create("ledger.db")?;
-    drop(file);
+    let path = folder.join("ledger.db");
+    open_or_make(&path).map(drop).map_err(|error| refused("opening ledger.db", error))?;
     fs::canonicalize(folder)
         .and_then(|folder| sync_up(&folder))
         .map_err(|error| refused("writing its name to the disk", error))?;
-    Ok((path, Lock { _file: lock }))
+    Ok((path, lock))
+}
+
+/// Locks a data folder against every other program.
+pub(super) fn lock(folder: &Path) -> Result<Lock, StoreError> {
+    let refused = |what: &str, error: io::Error| unusable(folder, what, &error);
+    let lock = open_or_make(&folder.join("ledger.lock")).map_err(|error| refused("opening ledger.lock", error))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Lock { _file: lock }),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Refused(format!(
+            "the data folder {} is in use by another gitfaas; stop that one, or choose another folder with --data",
+            folder.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(refused("locking ledger.lock", error)),
+    }
+}
+
+fn open_or_make(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+fn unusable(folder: &Path, what: &str, error: &io::Error) -> StoreError {
+    StoreError::Refused(format!("the data folder {} cannot be used: {what}: {error}", folder.display()))
 }
 
 /// A file is only as durable as the entry in its folder, and that as the folder's in its own.
-fn sync_up(folder: &Path) -> io::Result<()> {
+pub(super) fn sync_up(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()?;
     match folder.parent().map(File::open) {
         // A parent that we may not read was not made by us.
@@ -73,7 +78,7 @@ pub(super) fn open(path: &Path) -> Result<(Connection, LedgerKey, u64), StoreErr
     let begin = || -> Result<_, StoreError> {
         let connection = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE))
             .map_err(|error| explain(path, &error))?;
-        let version = identify(path, &connection)?;
+        let version = identify(&connection).map_err(|error| explain(path, &error))?.version(path)?;
         if version == 0 {
             // Takes effect only before the first table is made.
             connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(|error| explain(path, &error))?;
@@ -140,32 +145,50 @@ pub(super) fn empty_log(connection: &Connection) -> rusqlite::Result<()> {
     connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::TRUNCATE).map(drop)
 }
 
-/// The version of the ledger; 0 when it is empty.
-fn identify(path: &Path, connection: &Connection) -> Result<usize, StoreError> {
+/// What a database is to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Identity {
+    /// Nothing yet.
+    Empty,
+    /// Another program's.
+    Foreign,
+    /// A ledger of a version that this program does not know.
+    Newer(i64),
+    /// A ledger of this version.
+    Ledger(usize),
+}
+
+impl Identity {
+    /// The version of a ledger that this program can open; 0 when it is empty.
+    pub(super) fn version(self, path: &Path) -> Result<usize, StoreError> {
+        let file = path.display();
+        match self {
+            Self::Empty => Ok(0),
+            Self::Ledger(version) => Ok(version),
+            Self::Foreign => {
+                Err(StoreError::Refused(format!("{file} is a database of another program; choose another data folder")))
+            }
+            Self::Newer(version) => Err(StoreError::Refused(format!(
+                "{file} was written by a newer gitfaas (its schema is version {version}, this program knows {}); \
+                 start that version, or choose another data folder",
+                schema::VERSION
+            ))),
+        }
+    }
+}
+
+/// Looks at what a database says of itself, and changes nothing.
+pub(super) fn identify(connection: &Connection) -> rusqlite::Result<Identity> {
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
-    let look = || -> rusqlite::Result<_> {
-        connection.busy_timeout(BUSY)?;
-        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        Ok((number("application_id")?, number("user_version")?, tables))
-    };
-    let (application, version, tables) = look().map_err(|error| explain(path, &error))?;
-    let file = path.display();
-    if (application, version, tables) == (0, 0, 0) {
-        return Ok(0);
-    }
-    if application != i64::from(schema::APPLICATION_ID) {
-        return Err(StoreError::Refused(format!(
-            "{file} is a database of another program; choose another data folder"
-        )));
-    }
-    match usize::try_from(version) {
-        Ok(version) if version <= schema::VERSION => Ok(version),
-        _ => Err(StoreError::Refused(format!(
-            "{file} was written by a newer gitfaas (its schema is version {version}, this program knows {}); \
-             start that version, or choose another data folder",
-            schema::VERSION
-        ))),
-    }
+    connection.busy_timeout(BUSY)?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let (application, version) = (number("application_id")?, number("user_version")?);
+    Ok(match usize::try_from(version) {
+        _ if (application, version, tables) == (0, 0, 0) => Identity::Empty,
+        _ if application != i64::from(schema::APPLICATION_ID) => Identity::Foreign,
+        Ok(known) if known <= schema::VERSION => Identity::Ledger(known),
+        _ => Identity::Newer(version),
+    })
 }
 
 /// Makes the key when there is none, and raises the epoch.
@@ -183,7 +206,7 @@ fn begin_epoch(connection: &mut Connection) -> rusqlite::Result<(LedgerKey, u64)
     Ok((LedgerKey::new(key), u64::try_from(epoch).unwrap_or_default()))
 }
 
-fn explain(path: &Path, error: &rusqlite::Error) -> StoreError {
+pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> StoreError {
     let file = path.display();
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => StoreError::Refused(format!(

@@ -1,5 +1,6 @@
 //! The contract on the embedded store, and what only a file can do: locks, versions, damage, power.
 
+mod backup;
 mod child;
 mod claims;
 mod damage;

@@ -32,7 +32,7 @@ const BATCH: usize = 512;
 const BATCH_ROOM: u32 = 16 << 10;
 /// How many pages the log may hold before they are copied into the database.
 const LOG_PAGES: i32 = 4 << 10;
-/// A log of so many pages is emptied even if readers have to be waited for.
+/// A log of so many pages is emptied even if readers have to be waited for; twice as many when that was in vain.
 const LONG_LOG_PAGES: i32 = 16 << 10;
 /// How long to wait before the ledger is reopened, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -64,6 +64,7 @@ impl Writer {
             trouble: Arc::clone(&trouble),
             pause: PAUSES.0,
             retry_at: Instant::now(),
+            long_log: LONG_LOG_PAGES,
         };
         let thread = thread::Builder::new().name("ledger-writer".to_owned()).spawn(move || {
             let _lock = lock;
@@ -170,6 +171,8 @@ struct Desk {
     trouble: Trouble,
     pause: Duration,
     retry_at: Instant,
+    /// So long a log is emptied even if readers have to be waited for.
+    long_log: i32,
 }
 
 impl Desk {
@@ -218,7 +221,7 @@ impl Desk {
             // Closing may take as long as the disk wishes, so it comes after the answers.
             (Err(_), Some(_)) => self.connection = None,
             (Ok(()), Some(connection)) => {
-                if let Err(error) = shorten_log(connection) {
+                if let Err(error) = shorten_log(connection, &mut self.long_log) {
                     self.fail(&error);
                     self.connection = None;
                 }
@@ -311,18 +314,25 @@ fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
 }
 
 /// Copies a log that has grown into the database, so that it can begin again.
-fn shorten_log(connection: &Connection) -> rusqlite::Result<()> {
+fn shorten_log(connection: &Connection, long: &mut i32) -> rusqlite::Result<()> {
     let (pages, _) = connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::NOOP)?;
     if pages < LOG_PAGES {
         return Ok(());
     }
     let (pages, copied) = connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::PASSIVE)?;
-    if copied == pages || pages < LONG_LOG_PAGES {
+    if copied == pages {
+        *long = LONG_LOG_PAGES;
+        return Ok(());
+    }
+    if pages < *long {
         return Ok(());
     }
     match file::empty_log(connection) {
-        // A reader is slow; there is a next time.
-        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => Ok(()),
+        // A reader is slow (a backup, say). Each wait for it holds up everybody, so the next is when there is twice as much.
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => {
+            *long = long.saturating_mul(2);
+            Ok(())
+        }
         other => other,
     }
 }

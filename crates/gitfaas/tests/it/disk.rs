@@ -1,0 +1,93 @@
+//! A disk that is full: nothing is acknowledged that is not kept, and nothing that was acknowledged is lost.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use reqwest::StatusCode;
+
+use crate::support::{Repository, Server, eventually, leave_out, shell_job};
+
+/// Bytes of the disk: room for a ledger and a few hundred runs.
+const DISK: &str = "16777216";
+
+/// Whether a disk of its own can be given to a server here.
+fn can_mount() -> bool {
+    let works = Command::new("bwrap").args(["--bind", "/", "/", "--size", DISK, "--tmpfs", "/mnt", "true"]).output();
+    works.is_ok_and(|output| output.status.success())
+}
+
+/// A server whose data folder is on a small disk, and that disk as seen from here.
+async fn on_a_small_disk(repository: &Repository, place: &Path) -> (Server, PathBuf) {
+    let data = place.join("data");
+    let server = Server::command("serve", repository.path(), &data, 0);
+    let mut command = Command::new("bwrap");
+    command.args(["--die-with-parent", "--bind", "/", "/", "--dev-bind", "/dev", "/dev", "--size", DISK, "--tmpfs"]);
+    command.arg(place).arg(server.get_program()).args(server.get_args());
+    let server = Server::launch(command, data).ready().await;
+    let pid = server.pid();
+    let inside = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("its children");
+    let inside = inside.split_whitespace().next().expect("the server").to_owned();
+    (server, Path::new(&format!("/proc/{inside}/root")).join(place.strip_prefix("/").expect("absolute")))
+}
+
+/// Fills the disk to the last byte; removing the file frees it.
+fn fill(disk: &Path) -> PathBuf {
+    let path = disk.join("filler");
+    let mut filler = File::create(&path).expect("a file");
+    for size in [64 << 10, 1 << 10, 1] {
+        while filler.write_all(&vec![0; size]).is_ok() {}
+    }
+    path
+}
+
+#[tokio::test]
+async fn a_full_disk_answers_503_and_loses_nothing() {
+    if !can_mount() {
+        return leave_out("a full disk", "bwrap");
+    }
+    let repository = Repository::with(&[
+        ("quick", &[("quick.yaml", &shell_job("echo $RUN_ID >> ran"))]),
+        ("slow", &[("slow.yaml", &shell_job("while [ ! -e go ]; do sleep 0.05; done; echo over >> over"))]),
+    ]);
+    let place = tempfile::tempdir().expect("a folder");
+    let (server, disk) = on_a_small_disk(&repository, place.path()).await;
+    let mut acknowledged = vec![server.publish("slow", "").await];
+    for number in 0..20 {
+        acknowledged.push(server.publish("quick", format!("{number}")).await);
+    }
+
+    let filler = fill(&disk);
+    let refusal = eventually("a publish is refused", async || {
+        let reply = server.post("/publish/quick", vec![b'x'; 64 << 10]).await;
+        if reply.status == StatusCode::ACCEPTED {
+            acknowledged.push(reply.json()["requestUid"].as_str().expect("an id").to_owned());
+            return None;
+        }
+        Some(reply)
+    })
+    .await;
+    assert_eq!((refusal.status, refusal.code().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable"));
+    assert_eq!(server.get("/readyz").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    // What was acknowledged can still be read, and a function that ends now is not forgotten.
+    let read = server.get(&format!("/api/v1/requests/{}", acknowledged[1])).await;
+    assert_eq!(read.status, StatusCode::OK, "{}", read.text());
+    repository.write("go", "");
+    eventually("the function ends", async || (!repository.lines("over").is_empty()).then_some(())).await;
+
+    std::fs::remove_file(filler).expect("removed");
+    eventually("it is ready again, without a restart", async || {
+        server.get("/readyz").await.status.is_success().then_some(())
+    })
+    .await;
+    acknowledged.push(server.publish("quick", "after").await);
+    for request in &acknowledged {
+        let view = server.finished(request).await;
+        assert_eq!(view["phase"], "succeeded", "{view:#}");
+    }
+    let mut ran = repository.lines("ran");
+    ran.sort();
+    ran.dedup();
+    assert!(ran.len() >= acknowledged.len() - 1, "{} of {} ran", ran.len(), acknowledged.len() - 1);
+}
