@@ -143,7 +143,9 @@ impl Engine {
     /// [`ErrorCode::NotFound`], and the store's.
     pub async fn explain(&self, id: RunId) -> Result<(Run, Explanation), EngineError> {
         let run = self.run(id).await?;
-        let explanation = explain(&run, None, self.now());
+        let waits = self.waits([&run]).await?;
+        let held = waits.get(&run.id).and_then(|waiting| waiting.reason.as_ref());
+        let explanation = explain(&run, held, self.now());
         Ok((run, explanation))
     }
 
