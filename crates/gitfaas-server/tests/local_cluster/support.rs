@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use gitfaas_core::admission::{Admitted, Policy, admit};
+use gitfaas_core::admission::{Admitted, PodPolicy, Policy, admit};
 use gitfaas_core::id::{RequestId, RunId, Try};
 use gitfaas_core::manifest::Manifest;
 use gitfaas_core::retry::Backoff;
@@ -150,7 +150,8 @@ pub(crate) fn admitted(object: &Value) -> Admitted<Manifest> {
         name: text(&object["metadata"]["name"]).expect("a name"),
     };
     let manifest = Manifest { key, unique: true, json: object.to_string() };
-    admit(&Policy::default(), manifest).expect("an admitted manifest")
+    // Whose pods may do what is decided elsewhere: here they may do all that this machine can.
+    admit(&Policy::default().with_pods(PodPolicy::Off), manifest).expect("an admitted manifest")
 }
 
 /// A Job that runs a shell script, in a cluster's usual dress.
