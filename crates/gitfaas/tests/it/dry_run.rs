@@ -108,3 +108,16 @@ async fn a_run_that_gave_up_is_explained() {
     assert_eq!(told["because"], because, "{told:#}");
     assert!(told["facts"].to_string().contains("with exit code 3"), "{told:#}");
 }
+
+#[tokio::test]
+async fn a_run_that_is_held_back_is_explained_by_what_holds_it() {
+    let repository = Repository::shell("t", "true");
+    let server = Server::dev(repository.path()).await;
+    assert_eq!(server.post("/api/v1/topics/t:pause", "").await.status.as_u16(), 200);
+    let reply = server.post("/publish/t", "").await.json();
+    let run = reply["applies"][0]["runId"].as_str().expect("an id");
+    let told = server.get(&format!("/api/v1/runs/{run}/explain")).await.json();
+    assert_eq!(told["phase"], "queued", "{told:#}");
+    assert!(told["because"].as_str().is_some_and(|why| why.starts_with("Paused: the topic t was paused")), "{told:#}");
+    assert_eq!(told["next"], "it is applied when nothing holds it back any more");
+}
