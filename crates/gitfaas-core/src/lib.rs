@@ -7,6 +7,7 @@ pub mod admission;
 pub mod catalog;
 pub mod gate;
 pub mod id;
+pub mod idempotency;
 pub mod key;
 pub mod manifest;
 pub mod message;

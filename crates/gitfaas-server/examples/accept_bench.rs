@@ -196,7 +196,7 @@ fn message() -> Outcome<Accept> {
     };
     let function = "collect.yaml".parse()?;
     let run = Run::planned(RunId::derive(id, &function), request.topic.clone(), function, 0, now);
-    Ok(Accept { request, payload, runs: vec![(run, vec![manifest])] })
+    Ok(Accept { request, payload, runs: vec![(run, vec![manifest])], idempotency: None })
 }
 
 /// Resident memory of this process in KiB.

@@ -10,6 +10,7 @@ mod middleware;
 mod old;
 mod origin;
 mod params;
+mod prefer;
 mod publish;
 mod read;
 mod render;

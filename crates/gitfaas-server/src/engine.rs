@@ -45,7 +45,7 @@ pub use self::dispatch::Recovered;
 pub use self::error::{EngineError, ErrorCode};
 pub(crate) use self::follow::after_cut;
 pub use self::hub::{Hub, Subscription};
-pub use self::publish::Published;
+pub use self::publish::{PublishOptions, Published};
 pub use self::query::Tree;
 pub use self::refresh::{ReadSource, Refresh, read_source};
 pub use self::render::Rendered;

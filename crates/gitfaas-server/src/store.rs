@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use gitfaas_core::gate::Gate;
 use gitfaas_core::id::{RequestId, RunId, Try};
+use gitfaas_core::idempotency::Idempotency;
 use gitfaas_core::key::LedgerKey;
 use gitfaas_core::manifest::RecordedManifest;
 use gitfaas_core::message::Message;
@@ -40,11 +41,19 @@ pub trait Store: Send + Sync + 'static {
     /// Why not.
     async fn ready(&self) -> Result<(), StoreError>;
 
-    /// Writes a request, its payload, its runs and their manifests in one durable step: all or nothing.
+    /// Writes a request, its payload, its runs and their manifests in one durable step: all or nothing. Nothing is
+    /// written of what repeats or contradicts a request that was accepted under the same key, which is looked up in
+    /// that step.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: nothing may be acknowledged.
-    async fn accept(&self, accepted: Accept) -> Result<(), StoreError>;
+    async fn accept(&self, accepted: Accept) -> Result<Acceptance, StoreError>;
+
+    /// What an accept under this key would answer now; [`Acceptance::New`] when nothing was accepted under it (any more).
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn accepted_under(&self, idempotency: Idempotency) -> Result<Acceptance, StoreError>;
 
     /// Replaces `before` by `after`, if the ledger still holds exactly `before`.
     ///
@@ -222,6 +231,19 @@ pub struct Accept {
     pub payload: Bytes,
     /// Its runs, in the config's order, with what was rendered for each.
     pub runs: Vec<(Run, Vec<RecordedManifest>)>,
+    /// The key under which its sender publishes it; kept for as long as the request.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// What came of an accept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acceptance {
+    /// It is a request of its own.
+    New,
+    /// It is this request, which was accepted before.
+    Repeats(RequestId),
+    /// This request was accepted under the same key, and for another message.
+    Contradicts(RequestId),
 }
 
 /// What came of [`Store::mark`].

@@ -96,6 +96,7 @@ impl Client {
         &self,
         topic: &TopicName,
         message: &Publication,
+        idempotency_key: Option<&str>,
     ) -> anyhow::Result<Answer<wire::Receipt>> {
         let mut url = self.url(&["publish", topic.as_str()])?;
         address::set_query(&mut url, message.params.iter().map(|(name, value)| (name.as_str(), value.as_str())));
@@ -104,6 +105,10 @@ impl Client {
             let value = HeaderValue::from_str(content_type)
                 .map_err(|_| Usage(format!("`{content_type}` cannot be a content type")))?;
             request = request.header(CONTENT_TYPE, value);
+        }
+        if let Some(key) = idempotency_key {
+            let value = HeaderValue::from_str(key).map_err(|_| Usage(format!("`{key}` cannot be a key")))?;
+            request = request.header("idempotency-key", value);
         }
         let size = message.payload.len();
         let sent = request.body(message.payload.clone()).send().await;

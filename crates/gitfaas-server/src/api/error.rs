@@ -70,7 +70,9 @@ pub(crate) const fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::SlowBody => StatusCode::REQUEST_TIMEOUT,
         ErrorCode::AmbiguousAnswer | ErrorCode::PausedByConfig => StatusCode::CONFLICT,
         ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        ErrorCode::Unplannable | ErrorCode::HopLimit => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorCode::Unplannable | ErrorCode::HopLimit | ErrorCode::IdempotencyConflict => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         ErrorCode::RecordDamaged | ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         ErrorCode::TopicBroken
         | ErrorCode::NoCatalog

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use gitfaas_core::idempotency::{IdempotencyKey, KeyKind};
 use gitfaas_core::message::Params;
 use percent_encoding::percent_decode_str;
 
@@ -114,6 +115,26 @@ pub(super) fn known_query(plain: Option<&str>, known: &[&str]) -> Result<Params,
 pub(super) fn wait(params: &Params, most: Duration) -> Result<Duration, EngineError> {
     let seconds: Option<u32> = parsed(params, "wait", "a number of seconds")?;
     Ok(Duration::from_secs(seconds.unwrap_or(0).into()).min(most))
+}
+
+/// The key by which a publisher says that the message is the same one as before. Where several say so,
+/// `Idempotency-Key` counts, then `webhook-id`, then `X-GitHub-Delivery`.
+///
+/// # Errors
+/// [`ErrorCode::InvalidRequest`], naming the header.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, EngineError> {
+    let known = [
+        ("idempotency-key", KeyKind::Header),
+        ("webhook-id", KeyKind::Webhook),
+        ("x-github-delivery", KeyKind::GitHub),
+    ];
+    let Some((name, kind)) = known.into_iter().find(|(name, _)| headers.contains_key(*name)) else { return Ok(None) };
+    if headers.get_all(name).iter().count() > 1 {
+        return Err(invalid(format!("the header {name} is given twice")));
+    }
+    let value = text(headers, name)?.unwrap_or_default();
+    let key = IdempotencyKey::from_header(kind, &value);
+    key.map(Some).map_err(|error| invalid(format!("the header {name} is no key: {error}")))
 }
 
 /// A header as text.

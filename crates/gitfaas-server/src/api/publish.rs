@@ -12,10 +12,11 @@ use gitfaas_core::run::{Phase, Run};
 
 use super::error::ApiError;
 use super::params::Segment;
+use super::prefer::Prefer;
 use super::view::Waits;
 use super::wire::{Answered, ApplyReport, Receipt, schema};
-use super::{App, body, params};
-use crate::engine::{Answer, EngineError, Published};
+use super::{App, body, params, read};
+use crate::engine::{Answer, EngineError, PublishOptions, Published};
 
 /// Publish a message to a topic
 ///
@@ -30,6 +31,8 @@ use crate::engine::{Answer, EngineError, Published};
         ("params" = Option<HashMap<String, String>>, Query, style = Form, explode, description = "Values for the placeholders of the templates, by name."),
         ("X-Gitfaas-Parent" = Option<schema::RunId>, Header, description = "The run that publishes, where it has no token to say so."),
         ("traceparent" = Option<String>, Header, description = "W3C trace context, for the functions to continue."),
+        ("Prefer" = Option<String>, Header, description = "`respond-async` answers without waiting for the cluster; `wait=30` waits for the functions' answers for so many seconds at most (RFC 7240)."),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same message under the same key, of the same sender for the same topic, is accepted once: 1 to 255 visible characters, in double quotes or not. `webhook-id` and `X-GitHub-Delivery` are taken as such keys too."),
     ),
     request_body(description = "The message, of any content type.", content(
         (serde_json::Value = "application/json"),
@@ -37,10 +40,23 @@ use crate::engine::{Answer, EngineError, Published};
         (schema::Bytes = "application/octet-stream"),
     )),
     responses((
+        status = 200,
+        description = "The message is kept, and each function has answered or is over: `responses` has the answers. Only with `Prefer: wait`.",
+        body = Receipt,
+        headers(
+            ("Location" = String, description = "Where to read the request: `/api/v1/requests/{id}`."),
+            ("Preference-Applied" = Option<String>, description = "What of `Prefer` was heeded."),
+            ("Idempotency-Replayed" = Option<bool>, description = "`true` when it was accepted before under the same key."),
+        ),
+    ), (
         status = 202,
         description = "The message is kept and will not be lost.",
         body = Receipt,
-        headers(("Location" = String, description = "Where to read the request: `/api/v1/requests/{id}`.")),
+        headers(
+            ("Location" = String, description = "Where to read the request: `/api/v1/requests/{id}`."),
+            ("Preference-Applied" = Option<String>, description = "What of `Prefer` was heeded."),
+            ("Idempotency-Replayed" = Option<bool>, description = "`true` when it was accepted before under the same key."),
+        ),
         links(
             ("request" = (operation_id = "getRequest", parameters(("id" = "$response.body#/requestUid")))),
             ("message" = (operation_id = "getMessage", parameters(("id" = "$response.body#/requestUid")))),
@@ -60,20 +76,30 @@ pub(super) async fn publish(
     body: Body,
 ) -> Result<Response, ApiError> {
     let began = Instant::now();
-    let published = read_and_publish(&app, &uri, &headers, body).await.map_err(ApiError::from);
-    let outcome = published.as_ref().map_or_else(|error| error.engine_code().as_str(), |_| "accepted");
+    let prefer = Prefer::of(&headers, app.limits.wait);
+    let published = read_and_publish(&app, &uri, &headers, body, prefer).await.map_err(ApiError::from);
+    let outcome = match &published {
+        Err(error) => error.engine_code().as_str(),
+        Ok(published) if published.repeated => "repeated",
+        Ok(_) => "accepted",
+    };
     app.engine.metrics().published(outcome, began.elapsed());
-    let published = published?;
-    // It is accepted, whatever can be said about its place.
-    let waits = app.engine.waits(&published.runs).await.unwrap_or_default();
-    Ok(accepted(published, &waits))
+    answer(&app, published?, prefer).await
 }
 
-async fn read_and_publish(app: &App, uri: &Uri, headers: &HeaderMap, body: Body) -> Result<Published, EngineError> {
+async fn read_and_publish(
+    app: &App,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: Body,
+    prefer: Prefer,
+) -> Result<Published, EngineError> {
     let (topic, params) = params::topic_and_params(uri.path(), uri.query())?;
+    let key = params::idempotency_key(headers)?;
     let message = message(app, params, headers, body).await?;
     let caller = params::caller(app, headers).await?;
-    app.engine.publish(&topic, message, caller).await
+    let options = PublishOptions { caller, key, apply_wait: prefer.apply_wait(app.engine.settings().apply_wait) };
+    app.engine.publish(&topic, message, options).await
 }
 
 /// The message that is sent: to be published, or to see what would come of that.
@@ -88,17 +114,35 @@ pub(super) async fn message(
     Ok(Message { payload, meta: MessageMeta { content_type, params, traceparent: params::traceparent(headers) } })
 }
 
-fn accepted(published: Published, waits: &Waits) -> Response {
-    let location = format!("/api/v1/requests/{}", published.request);
-    let applies: Vec<ApplyReport> = published.runs.into_iter().map(|run| report(run, waits)).collect();
+/// Answers an accepted publish; with the answers of the functions, if these are wanted and come in time.
+async fn answer(app: &App, published: Published, prefer: Prefer) -> Result<Response, ApiError> {
+    let Published { request, runs, repeated } = published;
+    let (runs, responses) = match prefer.wait {
+        None => (runs, None),
+        Some(wait) => {
+            let answers = read::answers(app, request, wait).await?;
+            let views = answers.complete.then(|| answers.views());
+            (answers.runs, views)
+        }
+    };
+    // It is accepted, whatever can be said about its place.
+    let waits = app.engine.waits(&runs).await.unwrap_or_default();
+    let status = if responses.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let applies: Vec<ApplyReport> = runs.into_iter().map(|run| report(run, &waits)).collect();
     let error = applies.iter().any(|apply| apply.error);
-    let receipt = Receipt { request_uid: published.request, applies, error };
-    let mut response = (StatusCode::ACCEPTED, Json(receipt)).into_response();
-    // A path of a UUID is always a valid header.
-    if let Ok(location) = HeaderValue::from_str(&location) {
-        response.headers_mut().insert(header::LOCATION, location);
+    let mut response = (status, Json(Receipt { request_uid: request, applies, error, responses })).into_response();
+    let headers = response.headers_mut();
+    // A UUID, a number and the names of preferences are valid in a header.
+    if let Ok(location) = HeaderValue::try_from(format!("/api/v1/requests/{request}")) {
+        headers.insert(header::LOCATION, location);
     }
-    response
+    if let Some(applied) = prefer.applied().and_then(|applied| HeaderValue::try_from(applied).ok()) {
+        headers.insert("preference-applied", applied);
+    }
+    if repeated {
+        headers.insert("idempotency-replayed", HeaderValue::from_static("true"));
+    }
+    Ok(response)
 }
 
 fn report(run: Run, waits: &Waits) -> ApplyReport {

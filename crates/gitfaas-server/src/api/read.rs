@@ -9,6 +9,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use gitfaas_core::id::{RequestId, RunId};
 use gitfaas_core::message::Params;
+use gitfaas_core::response::Response as Answer;
 use gitfaas_core::run::Run;
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -111,15 +112,35 @@ pub(super) async fn responses(
 ) -> Result<Json<List<ResponseView>>, ApiError> {
     let id = request_id(&id)?;
     let asked = params::known_query(plain.as_deref(), &["wait"])?;
-    let wait = params::wait(&asked, app.limits.wait)?;
-    let mut wait = Wait::begin(&app, id, wait);
+    let answers = answers(&app, id, params::wait(&asked, app.limits.wait)?).await?;
+    Ok(Json(List { items: answers.views(), next: None }))
+}
+
+/// What the functions of a request have answered.
+pub(super) struct Answers {
+    /// Its runs.
+    pub(super) runs: Vec<Run>,
+    responses: Vec<Answer>,
+    /// Whether each run has answered or is over.
+    pub(super) complete: bool,
+}
+
+impl Answers {
+    /// The answers as they are told, in the config's order.
+    pub(super) fn views(&self) -> Vec<ResponseView> {
+        self.responses.iter().filter_map(|response| view::response(response.clone(), &self.runs)).collect()
+    }
+}
+
+/// The answers of a request, once they are complete or the wait is over.
+pub(super) async fn answers(app: &App, id: RequestId, wait: Duration) -> Result<Answers, EngineError> {
+    let mut wait = Wait::begin(app, id, wait);
     loop {
         let (runs, responses) = app.engine.responses(id).await?;
         let has_answered = |run: &Run| responses.iter().any(|response| response.run == run.id);
-        let over = runs.iter().all(|run| run.phase.is_final() || has_answered(run));
-        if over || !wait.for_change().await {
-            let items = responses.into_iter().filter_map(|response| view::response(response, &runs)).collect();
-            return Ok(Json(List { items, next: None }));
+        let complete = runs.iter().all(|run| run.phase.is_final() || has_answered(run));
+        if complete || !wait.for_change().await {
+            return Ok(Answers { runs, responses, complete });
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Who asks, and what a publish of theirs descends from.
 
 use gitfaas_core::id::{RunId, Try};
+use gitfaas_core::idempotency::Sender;
 use gitfaas_core::key::{FunctionUid, TOKEN_PREFIX};
 use gitfaas_core::request::Lineage;
 use gitfaas_core::topic::TopicName;
@@ -16,6 +17,17 @@ pub enum Caller {
     Run(RunId, Try),
     /// Somebody who says that a run is the reason, without proving to be it.
     Because(RunId),
+}
+
+impl Caller {
+    /// In whose name idempotency keys are.
+    pub(super) const fn sender(self) -> Sender {
+        match self {
+            Self::Anyone => Sender::Anyone,
+            Self::Run(run, _) => Sender::Run(run),
+            Self::Because(run) => Sender::Because(run),
+        }
+    }
 }
 
 impl Engine {

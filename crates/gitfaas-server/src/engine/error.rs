@@ -21,6 +21,8 @@ pub enum ErrorCode {
     Unplannable,
     /// More publishes followed one another than are allowed.
     HopLimit,
+    /// Another message was accepted under the same idempotency key.
+    IdempotencyConflict,
     /// The body is larger than allowed.
     TooLarge,
     /// The body did not arrive in time.
@@ -55,13 +57,14 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::InvalidRequest,
         Self::InvalidJson,
         Self::UnknownTopic,
         Self::TopicBroken,
         Self::Unplannable,
         Self::HopLimit,
+        Self::IdempotencyConflict,
         Self::TooLarge,
         Self::SlowBody,
         Self::InvalidToken,
@@ -88,6 +91,7 @@ impl ErrorCode {
             Self::TopicBroken => "topic-broken",
             Self::Unplannable => "unplannable",
             Self::HopLimit => "hop-limit",
+            Self::IdempotencyConflict => "idempotency-conflict",
             Self::TooLarge => "too-large",
             Self::SlowBody => "slow-body",
             Self::InvalidToken => "invalid-token",

@@ -5,9 +5,12 @@
 
 use std::str::FromStr as _;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use gitfaas_core::catalog::{Catalog, Topic};
 use gitfaas_core::id::RequestId;
+use gitfaas_core::idempotency::{Idempotency, IdempotencyKey};
 use gitfaas_core::message::Message;
 use gitfaas_core::nearest::did_you_mean;
 use gitfaas_core::plan::{self, FailureCode, Plan, PlannedRun};
@@ -20,53 +23,67 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
 use super::{Caller, Engine, EngineError, ErrorCode};
-use crate::store::Accept;
+use crate::store::{Accept, Acceptance};
+
+/// How a publish is to be taken.
+#[derive(Debug, Clone)]
+pub struct PublishOptions {
+    /// Who publishes.
+    pub caller: Caller,
+    /// By which its sender says that it is the same one as before.
+    pub key: Option<IdempotencyKey>,
+    /// How long to wait for the first apply of each function at most.
+    pub apply_wait: Duration,
+}
 
 /// An accepted publish.
 #[derive(Debug)]
 pub struct Published {
     /// Its request.
     pub request: RequestId,
-    /// Its runs as they stand after [`Settings::apply_wait`](super::Settings::apply_wait) at most.
+    /// Its runs as they stand after [`PublishOptions::apply_wait`] at most.
     pub runs: Vec<Run>,
+    /// Whether it was accepted before, under the same key.
+    pub repeated: bool,
 }
 
 impl Engine {
     /// Accepts a message for a topic and applies its functions; returns when each has a verdict, or when the wait for
-    /// it is over. What has been accepted goes on when the caller goes away.
+    /// it is over. What has been accepted goes on when the caller goes away. A message that was accepted before under
+    /// the same key is not accepted again.
     ///
     /// # Errors
-    /// Nothing was stored: the topic is unknown or broken, the message does not fit, or the store is unavailable.
+    /// Nothing was stored: the topic is unknown or broken, the message does not fit, another message has the key, or
+    /// the store is unavailable.
     pub async fn publish(
         self: &Arc<Self>,
         topic: &str,
         message: Message,
-        caller: Caller,
+        options: PublishOptions,
     ) -> Result<Published, EngineError> {
+        let deadline = |wait| tokio::time::Instant::now() + wait;
+        let apply_wait = options.apply_wait;
         // In a task of its own: a caller that hangs up in the middle must not leave an accepted run undispatched.
         let (engine, topic) = (self.clone(), topic.to_owned());
-        let accepted = self.tasks.spawn(async move { engine.accept(&topic, message, caller).await });
-        let (request, pending) = accepted.await.map_err(|_| internal())??;
-        let deadline = tokio::time::Instant::now() + self.settings.apply_wait;
-        let mut runs = Vec::with_capacity(pending.len());
-        for Pending { accepted, verdict } in pending {
-            runs.push(match verdict {
-                Some(verdict) => match tokio::time::timeout_at(deadline, verdict).await {
-                    Ok(Ok(run)) => run,
-                    Ok(Err(_)) | Err(_) => accepted,
-                },
-                None => accepted,
-            });
+        let accepted = self.tasks.spawn(async move { engine.accept(&topic, message, options).await });
+        match accepted.await.map_err(|_| internal())?? {
+            Accepted::New(request, pending) => {
+                let runs = verdicts(pending, deadline(apply_wait)).await;
+                Ok(Published { request, runs, repeated: false })
+            }
+            Accepted::Before(request) => {
+                let runs = self.decided(request, deadline(apply_wait)).await?;
+                Ok(Published { request, runs, repeated: true })
+            }
         }
-        Ok(Published { request, runs })
     }
 
     async fn accept(
         self: Arc<Self>,
         topic: &str,
         message: Message,
-        caller: Caller,
-    ) -> Result<(RequestId, Vec<Pending>), EngineError> {
+        options: PublishOptions,
+    ) -> Result<Accepted, EngineError> {
         if self.draining.is_cancelled() {
             return Err(EngineError::new(
                 ErrorCode::Stopping,
@@ -74,29 +91,41 @@ impl Engine {
             ));
         }
         check_json(&message)?;
-        let lineage = self.lineage(caller, topic).await?;
+        let idempotency =
+            options.key.as_ref().map(|key| Idempotency::of(key, options.caller.sender(), topic, &message));
+        // What was accepted stays so, also when the functions have changed or are broken by now.
+        if let Some(idempotency) = idempotency
+            && let Some(first) = before(self.parts.store.accepted_under(idempotency).await?)?
+        {
+            return Ok(Accepted::Before(first));
+        }
+        let lineage = self.lineage(options.caller, topic).await?;
         let now = self.now();
         let payload = message.payload.clone();
         let id = self.ids.next(now);
         let (request, Plan { runs, message }) = self.plan(id, topic, message, lineage, now)?;
         let held = self.gate(&request.topic).holds();
         let (runs, permit) = if held { (unmarked(runs), None) } else { self.mark_inline(runs, now) };
-        let accepted = Accept { request, payload, runs };
+        let accepted = Accept { request, payload, runs, idempotency };
         let runs: Vec<_> = accepted.runs.clone();
         // Before the ledger has them, so that nobody takes them for left by somebody.
         let holds: Vec<_> = match &permit {
             Some(_) => runs.iter().map(|(run, _)| self.applying.hold(run.id)).collect(),
             None => Vec::new(),
         };
-        self.parts.store.accept(accepted).await?;
+        if let Some(first) = before(self.parts.store.accept(accepted).await?)? {
+            return Ok(Accepted::Before(first));
+        }
         let Some(permit) = permit.map(Arc::new) else {
             self.queued.notify_one();
+            let deadline = tokio::time::Instant::now() + options.apply_wait;
             let queued = runs.into_iter().map(|(run, _)| {
                 let (engine, accepted) = (self.clone(), run.clone());
-                let verdict = held.then(|| self.tasks.spawn(async move { engine.verdict_in_line(run).await }));
+                let verdict =
+                    held.then(|| self.tasks.spawn(async move { engine.verdict_in_line(run, deadline).await }));
                 Pending { accepted, verdict }
             });
-            return Ok((id, queued.collect()));
+            return Ok(Accepted::New(id, queued.collect()));
         };
         let payload: Arc<str> = message.into();
         let dispatched = runs.into_iter().zip(holds).map(|((run, manifests), hold)| {
@@ -108,7 +137,13 @@ impl Engine {
             });
             Pending { accepted, verdict: Some(verdict) }
         });
-        Ok((id, dispatched.collect()))
+        Ok(Accepted::New(id, dispatched.collect()))
+    }
+
+    /// The runs of a request that was accepted before, as they stand once each has a verdict that can come by then.
+    async fn decided(&self, request: RequestId, deadline: tokio::time::Instant) -> Result<Vec<Run>, EngineError> {
+        let runs = self.parts.store.runs(request).await?;
+        Ok(join_all(runs.into_iter().map(|run| self.verdict_in_line(run, deadline))).await)
     }
 
     /// Plans a message for a topic without storing anything.
@@ -147,12 +182,11 @@ impl Engine {
         Ok((request, plan))
     }
 
-    /// What became of a queued run of a topic that holds runs back: its verdict if it can go at once, else where it
-    /// stands. Returns within [`Settings::apply_wait`](super::Settings::apply_wait).
-    async fn verdict_in_line(&self, accepted: Run) -> Run {
+    /// What became of a run that others apply: its verdict if it can go at once, else where it stands. Returns by the
+    /// deadline.
+    async fn verdict_in_line(&self, accepted: Run, deadline: tokio::time::Instant) -> Run {
         let mut run = accepted;
         let mut changes = self.hub.subscribe(run.request());
-        let deadline = tokio::time::Instant::now() + self.settings.apply_wait;
         loop {
             // Without the store nothing better is known of it than that it was accepted.
             if let Ok(Some(stands)) = self.parts.store.run(run.id).await {
@@ -194,6 +228,43 @@ fn unmarked(planned: Vec<PlannedRun>) -> Vec<Planned> {
 }
 
 type Planned = (Run, Vec<gitfaas_core::manifest::RecordedManifest>);
+
+/// What came of accepting a message.
+enum Accepted {
+    /// A request with its runs.
+    New(RequestId, Vec<Pending>),
+    /// This request, which was accepted before under the same key.
+    Before(RequestId),
+}
+
+/// The request that was accepted before, if there is one.
+fn before(acceptance: Acceptance) -> Result<Option<RequestId>, EngineError> {
+    match acceptance {
+        Acceptance::New => Ok(None),
+        Acceptance::Repeats(request) => Ok(Some(request)),
+        Acceptance::Contradicts(request) => Err(EngineError::new(
+            ErrorCode::IdempotencyConflict,
+            format!(
+                "the idempotency key was used for the request {request} with another payload, other parameters or another content type; send a new message under a new key"
+            ),
+        )),
+    }
+}
+
+/// The runs with their verdicts, as far as these come in time.
+async fn verdicts(pending: Vec<Pending>, deadline: tokio::time::Instant) -> Vec<Run> {
+    let mut runs = Vec::with_capacity(pending.len());
+    for Pending { accepted, verdict } in pending {
+        runs.push(match verdict {
+            Some(verdict) => match tokio::time::timeout_at(deadline, verdict).await {
+                Ok(Ok(run)) => run,
+                Ok(Err(_)) | Err(_) => accepted,
+            },
+            None => accepted,
+        });
+    }
+    runs
+}
 
 /// A run that was accepted, and its verdict if it is being applied.
 struct Pending {

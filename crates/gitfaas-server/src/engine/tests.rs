@@ -95,7 +95,8 @@ impl Bench {
     /// Publishes; the run is applied at once.
     pub(crate) async fn applied(&self) -> Run {
         let message = Message { payload: Bytes::from_static(b"7"), meta: MessageMeta::default() };
-        let mut published = self.engine.publish("t", message, Caller::Anyone).await.expect("accepted");
+        let options = PublishOptions { caller: Caller::Anyone, key: None, apply_wait: PATIENCE };
+        let mut published = self.engine.publish("t", message, options).await.expect("accepted");
         published.runs.remove(0)
     }
 
@@ -214,7 +215,10 @@ fn logs_that_cannot_be_read_at_once_are_kept_later() {
         let run = bench.applied().await;
         let end = bench.end_of(&run).await;
         let work = bench.folder.path().join("data/jobs/work").read_dir().expect("a folder").next();
-        let log = work.expect("a job").expect("a job").path().join(format!("attempt-1/log-{:020}", 0));
+        let starts = std::fs::read_dir(work.expect("a job").expect("a job").path()).expect("a folder");
+        let mut starts = starts.map(|entry| entry.expect("an entry").path());
+        let start = starts.find(|path| path.to_string_lossy().contains("/attempt-")).expect("a start");
+        let log = start.join(format!("log-{:020}", 0));
         let aside = bench.folder.path().join("aside");
         std::fs::hard_link(&log, &aside).expect("a second name");
         let unreadable = bench.folder.path().join("unreadable");

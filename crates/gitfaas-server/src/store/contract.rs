@@ -10,6 +10,7 @@ pub(super) mod lasting;
 pub(super) mod line;
 pub(super) mod listing;
 pub(super) mod queue;
+pub(super) mod repeating;
 pub(super) mod results;
 pub(super) mod retention;
 pub(super) mod settling;
@@ -62,6 +63,10 @@ macro_rules! contract {
             accepting::odd_characters_come_back_as_they_went_in
             accepting::a_request_without_runs_is_a_request
             accepting::what_was_never_accepted_is_not_there
+            repeating::the_same_key_and_message_is_the_first_request
+            repeating::the_same_key_with_another_message_is_refused_and_writes_nothing
+            repeating::of_many_with_one_key_at_once_one_is_new
+            repeating::a_key_lasts_as_long_as_its_request
             settling::settle_replaces_exactly_what_was_read
             settling::settle_with_an_old_reading_changes_nothing
             settling::settle_tells_apart_what_differs_in_one_field
@@ -183,7 +188,7 @@ pub(super) fn accept(milliseconds: i64, topic: &str, functions: &[&str]) -> Acce
             Run::planned(RunId::derive(id, &function), request.topic.clone(), function, ordinal, at(milliseconds));
         (run, vec![manifest("first"), manifest("second")])
     });
-    Accept { runs: runs.collect(), request, payload }
+    Accept { runs: runs.collect(), request, payload, idempotency: None }
 }
 
 /// A recorded manifest with holes.

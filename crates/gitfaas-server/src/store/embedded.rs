@@ -40,6 +40,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use gitfaas_core::gate::Gate;
 use gitfaas_core::id::{RequestId, RunId, Try};
+use gitfaas_core::idempotency::Idempotency;
 use gitfaas_core::key::LedgerKey;
 use gitfaas_core::manifest::RecordedManifest;
 use gitfaas_core::message::Message;
@@ -53,7 +54,7 @@ pub use self::backup::{Contents, back_up, restore};
 use self::readers::Readers;
 use self::write::Accepted;
 use self::writer::Writer;
-use super::{Accept, Load, Marking, Order, Place, Queue, RequestQuery, Store, StoreError};
+use super::{Accept, Acceptance, Load, Marking, Order, Place, Queue, RequestQuery, Store, StoreError};
 use crate::cluster::LogPart;
 
 /// A ledger in `ledger.db` of a data folder.
@@ -106,9 +107,13 @@ impl Store for EmbeddedStore {
         self.writer.ready()
     }
 
-    async fn accept(&self, accepted: Accept) -> Result<(), StoreError> {
+    async fn accept(&self, accepted: Accept) -> Result<Acceptance, StoreError> {
         let accepted = Accepted::new(accepted)?;
         self.writer.write(accepted.size(), move |connection| accepted.write(connection)).await
+    }
+
+    async fn accepted_under(&self, idempotency: Idempotency) -> Result<Acceptance, StoreError> {
+        self.readers.read(move |connection| read::accepted_under(connection, &idempotency)).await
     }
 
     async fn settle(&self, before: &Run, after: &Run) -> Result<bool, StoreError> {

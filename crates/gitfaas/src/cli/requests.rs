@@ -34,6 +34,9 @@ pub(crate) struct Publish {
     /// What to publish
     #[command(flatten)]
     pub(crate) message: MessageArgs,
+    /// What makes this message the same one as before: published again under the same key it is not accepted again
+    #[arg(long, value_name = "KEY")]
+    pub(crate) idempotency_key: Option<String>,
     /// Wait until all runs have ended, and print their answers
     #[arg(long)]
     pub(crate) wait: bool,

@@ -82,7 +82,7 @@ async fn a_message_arrives_as_it_was_given() {
         }
     }))
     .await;
-    let receipt = client.publish(&topic(), &message("x;y")).await.expect("it is accepted");
+    let receipt = client.publish(&topic(), &message("x;y"), None).await.expect("it is accepted");
     assert!(receipt.json.contains("\"new\": 1"), "{}", receipt.json);
     let seen = seen.lock().expect("no panic");
     assert_eq!(*seen, ["POST /publish/orders?a%20b=1%2B1%26%C3%A9", "text/csv", "Bearer s3cret", "x;y"]);
@@ -123,14 +123,14 @@ async fn a_redirect_is_shown_and_not_followed() {
         (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, "https://elsewhere.example/")]).into_response()
     }))
     .await;
-    let error = client.publish(&topic(), &message("x")).await.expect_err("it is elsewhere");
+    let error = client.publish(&topic(), &message("x"), None).await.expect_err("it is elsewhere");
     assert!(error.to_string().contains("it points to https://elsewhere.example/"), "{error}");
 }
 
 #[tokio::test]
 async fn a_proxy_that_refuses_by_size_is_understood() {
     let error = answering(StatusCode::PAYLOAD_TOO_LARGE, "<html>").await;
-    let error = error.publish(&topic(), &message("x")).await.expect_err("too large");
+    let error = error.publish(&topic(), &message("x"), None).await.expect_err("too large");
     assert_eq!(
         error.to_string(),
         "the server, or a proxy before it, said 413 Payload Too Large\n\
@@ -141,7 +141,7 @@ async fn a_proxy_that_refuses_by_size_is_understood() {
 #[tokio::test]
 async fn a_connection_that_breaks_while_a_large_message_is_sent_is_explained() {
     let client = raw(b"").await;
-    let error = client.publish(&topic(), &message(vec![0; 64 << 20])).await.expect_err("it closed");
+    let error = client.publish(&topic(), &message(vec![0; 64 << 20]), None).await.expect_err("it closed");
     assert!(error.to_string().contains("67108864 bytes were being sent"), "{error}");
 }
 

@@ -92,7 +92,7 @@ async fn play(functions: &Path, url: &str, refreshes: Refreshes, out: Out) -> an
         content_type: Some("application/json".to_owned()),
         params: std::collections::BTreeMap::new(),
     };
-    let request = client.publish(&topic, &message).await?.value.request_uid;
+    let request = client.publish(&topic, &message, None).await?.value.request_uid;
     let say = |line: &str| output::line(line);
     let deadline = Deadline::after(Some(LONGEST));
     let in_time = wait::follow(&client, request, deadline, Logs::Leave, out.width(), &say).await?;

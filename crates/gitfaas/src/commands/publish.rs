@@ -19,7 +19,7 @@ pub(crate) async fn run(arguments: cli::Publish, out: Out) -> anyhow::Result<Out
     let client = Client::new(&arguments.address)?;
     let message = publication::read(&arguments.message)?;
     let deadline = Deadline::after(arguments.timeout);
-    let receipt = client.publish(&arguments.topic, &message).await?;
+    let receipt = client.publish(&arguments.topic, &message, arguments.idempotency_key.as_deref()).await?;
     let json = arguments.output.format == Format::Json;
     if !(arguments.wait || arguments.follow) {
         if json {
@@ -98,7 +98,7 @@ mod tests {
             apply(0, false, "applied Job collect-a1b2", vec![job]),
             apply(1, true, "the cluster refused it:\x1b[2J no such kind", vec![]),
         ];
-        let receipt = Receipt { request_uid: request.id, applies, error: true };
+        let receipt = Receipt { request_uid: request.id, applies, error: true, responses: None };
         insta::assert_snapshot!(anstream::adapter::strip_str(&report(&receipt, None)), @r#"
         request 0199d3b4-58c1-7a52-9d3e-000000000007
 

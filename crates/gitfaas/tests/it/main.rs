@@ -18,6 +18,7 @@ mod line;
 mod lineage;
 mod pods;
 mod readme;
+mod repeats;
 mod rules;
 mod runs;
 mod seed;

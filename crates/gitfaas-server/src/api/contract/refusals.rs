@@ -1,9 +1,9 @@
 //! What each operation can be refused with.
 
 use crate::engine::ErrorCode::{
-    self, AmbiguousAnswer, ClusterUnavailable, Forbidden, ForeignOrigin, HopLimit, Internal, InvalidJson,
-    InvalidRequest, InvalidToken, NoCatalog, NotFound, PausedByConfig, RecordDamaged, SlowBody, SourceUnavailable,
-    Stopping, StoreUnavailable, TooLarge, TopicBroken, UnknownTopic, Unplannable,
+    self, AmbiguousAnswer, ClusterUnavailable, Forbidden, ForeignOrigin, HopLimit, IdempotencyConflict, Internal,
+    InvalidJson, InvalidRequest, InvalidToken, NoCatalog, NotFound, PausedByConfig, RecordDamaged, SlowBody,
+    SourceUnavailable, Stopping, StoreUnavailable, TooLarge, TopicBroken, UnknownTopic, Unplannable,
 };
 
 /// What every operation can be refused with.
@@ -28,8 +28,10 @@ pub(super) const BY_OPERATION: &[(&str, &[ErrorCode])] = &[
             TooLarge,
             Unplannable,
             HopLimit,
+            IdempotencyConflict,
             NoCatalog,
             TopicBroken,
+            RecordDamaged,
             StoreUnavailable,
             Stopping,
         ],

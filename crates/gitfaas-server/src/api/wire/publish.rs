@@ -6,6 +6,7 @@ use gitfaas_core::topic::FunctionName;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::response::ResponseView;
 use super::schema;
 
 /// Answer of `POST /publish/{topic}`.
@@ -17,8 +18,11 @@ pub struct Receipt {
     pub request_uid: RequestId,
     /// One entry for each function of the topic, in the config's order.
     pub applies: Vec<ApplyReport>,
-    /// Whether the cluster refused any of them.
+    /// Whether the cluster refused any of them, or any has failed by now.
     pub error: bool,
+    /// The newest answer of each run that has one, where they were waited for and every run has answered or is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub responses: Option<Vec<ResponseView>>,
 }
 
 /// What became of one function by the time the publish was answered.

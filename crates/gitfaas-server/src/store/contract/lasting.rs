@@ -98,7 +98,7 @@ pub(crate) async fn what_was_being_written_at_close_is_either_done_or_refused(gr
     for (id, answer) in answers {
         let there = store.request(id).await.expect("read").is_some();
         match answer {
-            Ok(()) => assert!(there, "{id} was acknowledged"),
+            Ok(_) => assert!(there, "{id} was acknowledged"),
             Err(error) => assert!(is_unavailable::<()>(&Err(error))),
         }
     }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use gitfaas_core::id::{RequestId, RunId, Try};
+use gitfaas_core::idempotency::Idempotency;
 use gitfaas_core::manifest::RecordedManifest;
 use gitfaas_core::message::Message;
 use gitfaas_core::request::Request;
@@ -14,7 +15,7 @@ use sha2::{Digest, Sha256};
 use super::fault::Fault;
 use super::record::{self, collect, damaged, isolate, run_key, run_keys};
 use crate::cluster::LogPart;
-use crate::store::RequestQuery;
+use crate::store::{Acceptance, RequestQuery};
 
 /// After every key there is.
 const END: [u8; 17] = [0xff; 17];
@@ -54,6 +55,18 @@ pub(super) fn request(connection: &Connection, id: RequestId) -> Result<Option<R
         .query_row([id.as_bytes()], |row| Ok(record::request(row)))
         .optional()?
         .transpose()
+}
+
+pub(super) fn accepted_under(connection: &Connection, idempotency: &Idempotency) -> Result<Acceptance, Fault> {
+    let found: Option<([u8; 16], [u8; 32])> = connection
+        .prepare_cached("SELECT request, fingerprint FROM idempotency WHERE key = ?1")?
+        .query_row([idempotency.key], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(match found {
+        None => Acceptance::New,
+        Some((request, same)) if same == idempotency.fingerprint => Acceptance::Repeats(RequestId::from_bytes(request)),
+        Some((request, _)) => Acceptance::Contradicts(RequestId::from_bytes(request)),
+    })
 }
 
 pub(super) fn message(connection: &Connection, id: RequestId) -> Result<Option<Message>, Fault> {

@@ -16,7 +16,7 @@ pub(super) const APPLICATION_ID: i32 = 0x6766_6173;
 pub(super) const VERSION: usize = MIGRATIONS.len();
 
 /// Each brings a ledger from the version of its index to the next.
-const MIGRATIONS: &[&str] = &[FIRST, LINES];
+const MIGRATIONS: &[&str] = &[FIRST, LINES, KEYS];
 
 const FIRST: &str = "
 CREATE TABLE ledger (
@@ -97,6 +97,13 @@ CREATE TABLE gate (
     paused_by_config INTEGER,
     paused_by_operator INTEGER
 ) STRICT, WITHOUT ROWID;
+";
+
+/// Keys by which senders say that a publish is the same one as before.
+const KEYS: &str = "
+CREATE TABLE idempotency (key BLOB PRIMARY KEY, fingerprint BLOB NOT NULL, request BLOB NOT NULL)
+    STRICT, WITHOUT ROWID;
+CREATE INDEX idempotency_of_request ON idempotency (request);
 ";
 
 /// Brings a ledger of `version` to [`VERSION`], each step in a transaction of its own.

@@ -3,15 +3,17 @@
 
 use bytes::Bytes;
 use gitfaas_core::id::{RequestId, RunId, Try};
+use gitfaas_core::idempotency::Idempotency;
 use gitfaas_core::response::Response;
 use gitfaas_core::run::Run;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::Fault;
+use super::read;
 use super::record::{self, ended_at, nanoseconds, run_key, run_keys};
 use crate::cluster::LogPart;
-use crate::store::{Accept, StoreError};
+use crate::store::{Accept, Acceptance, StoreError};
 
 /// An accept, spelled out by the one who asks, so that the one writer has less to do.
 pub(super) struct Accepted {
@@ -35,8 +37,14 @@ impl Accepted {
         self.accept.payload.len() + self.request.len() + runs
     }
 
-    pub(super) fn write(&self, connection: &Connection) -> Result<(), Fault> {
+    pub(super) fn write(&self, connection: &Connection) -> Result<Acceptance, Fault> {
         let request = &self.accept.request;
+        if let Some(idempotency) = &self.accept.idempotency {
+            match read::accepted_under(connection, idempotency)? {
+                Acceptance::New => keep_key(connection, idempotency, request.id)?,
+                known => return Ok(known),
+            }
+        }
         connection.prepare_cached("INSERT INTO payload (body) VALUES (?1)")?.execute([self.accept.payload.as_ref()])?;
         let payload = connection.last_insert_rowid();
         let parent = request.lineage.parent.map(|run| *run.request().as_bytes());
@@ -55,7 +63,7 @@ impl Accepted {
         for ((run, _), (record, manifests)) in self.accept.runs.iter().zip(&self.runs) {
             insert_run(connection, run, record, manifests)?;
         }
-        Ok(())
+        Ok(Acceptance::New)
     }
 
     /// When the request is over already: it may have no run at all.
@@ -64,6 +72,13 @@ impl Accepted {
         let received = nanoseconds(self.accept.request.received_at);
         runs.reduce(|one, other| Some(one?.max(other?))).unwrap_or(Some(received))
     }
+}
+
+fn keep_key(connection: &Connection, idempotency: &Idempotency, request: RequestId) -> Result<(), Fault> {
+    connection
+        .prepare_cached("INSERT INTO idempotency (key, fingerprint, request) VALUES (?1, ?2, ?3)")?
+        .execute(params![idempotency.key, idempotency.fingerprint, request.as_bytes()])?;
+    Ok(())
 }
 
 fn insert_run(connection: &Connection, run: &Run, record: &str, manifests: &str) -> Result<(), Fault> {
@@ -210,6 +225,7 @@ fn forget(connection: &Connection, request: RequestId, payload: i64) -> Result<(
         .execute(params![first, end])?;
     connection.prepare_cached("DELETE FROM run WHERE id >= ?1 AND id < ?2")?.execute(params![first, end])?;
     connection.prepare_cached("DELETE FROM payload WHERE seq = ?1")?.execute([payload])?;
+    connection.prepare_cached("DELETE FROM idempotency WHERE request = ?1")?.execute([first])?;
     connection.prepare_cached("DELETE FROM request WHERE id = ?1")?.execute([first])?;
     Ok(())
 }

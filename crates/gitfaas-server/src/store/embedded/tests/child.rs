@@ -140,7 +140,7 @@ async fn accept_on(store: &dyn Store, task: u64) {
         let number = u128::from(store.epoch()) << 64 | u128::from(task) << 32 | u128::from(n);
         let id = RequestId::from_bytes(number.to_be_bytes());
         match store.accept(nth(id)).await {
-            Ok(()) => say(&format!("accepted {id}.")),
+            Ok(_) => say(&format!("accepted {id}.")),
             Err(why) => say(&format!("refused {why}")),
         }
         while store.ready().await.is_err() {
