@@ -4,9 +4,11 @@
 //! arguments of its processes: it comes from the environment alone.
 
 mod data;
+mod doctor;
 mod documents;
 mod file;
 mod functions;
+mod new;
 pub(crate) mod reference;
 mod requests;
 mod serve;
@@ -19,8 +21,10 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub(crate) use data::{Backup, Folder, Restore};
+pub(crate) use doctor::Doctor;
 pub(crate) use documents::{Completions, Document, Man};
-pub(crate) use functions::{Lint, ManifestFormat, OneTopic, PolicyArgs, Render, Topics};
+pub(crate) use functions::{Diff, Lint, ManifestFormat, OneTopic, PolicyArgs, Render, Topics};
+pub(crate) use new::{Language, New, NewFunction};
 pub(crate) use requests::{Get, List, Logs, MessageArgs, Publish, Response, RunOrRequest};
 pub(crate) use serve::{Demo, Dev, Serve};
 pub(crate) use settings::{LogFormat, Settings};
@@ -71,6 +75,13 @@ pub(crate) enum Command {
     Lint(Lint),
     /// Print what a message would create; needs no server
     Render(Render),
+    /// Show what a server would serve differently if it served a directory
+    Diff(Diff),
+    /// Make something to begin with; needs no server
+    #[command(subcommand)]
+    New(New),
+    /// Look at all that a server needs, and say what to do
+    Doctor(Doctor),
     /// Write the ledger to a file, also while a server runs
     Backup(Backup),
     /// Make a data folder from a backup

@@ -136,6 +136,11 @@ impl Client {
         self.post(&["api", "v1", "topics", &format!("{topic}:resume")]).await
     }
 
+    /// Whether it can serve.
+    pub(crate) async fn ready(&self) -> Result<Answer<wire::Ready>, Error> {
+        self.get(&["readyz"], &[], Duration::ZERO).await
+    }
+
     /// Where functions come from, and what is wrong there.
     pub(crate) async fn source(&self) -> Result<Answer<wire::SourceView>, Error> {
         self.get(&["api", "v1", "source"], &[], Duration::ZERO).await

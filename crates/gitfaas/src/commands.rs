@@ -3,13 +3,16 @@
 mod backup;
 mod demo;
 mod dev;
+mod diff;
 mod docs;
+mod doctor;
 mod functions;
 mod get;
 mod lint;
 mod list;
 mod logs;
 mod machine;
+mod new;
 mod pause;
 mod publish;
 mod reload;
@@ -24,7 +27,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use gitfaas_server::cluster::local::supervisor;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, New};
 use crate::exit::Outcome;
 use crate::output::Out;
 
@@ -45,8 +48,11 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Resume(arguments) => wait_for(pause::resume(arguments)),
         Command::Lint(arguments) => wait_for(lint::run(arguments, out)),
         Command::Render(arguments) => wait_for(render::run(arguments, out)),
+        Command::Doctor(arguments) => wait_for(doctor::run(arguments)),
         Command::Backup(arguments) => backup::back_up(&arguments, out),
         Command::Restore(arguments) => backup::restore(&arguments),
+        Command::Diff(arguments) => wait_for(diff::run(arguments, out)),
+        Command::New(New::Function(arguments)) => new::function(&arguments),
         Command::Completions(arguments) => docs::completions(&arguments),
         Command::Man(arguments) => docs::man(&arguments),
         Command::Docs(document) => docs::docs(document),

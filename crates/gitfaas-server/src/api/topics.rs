@@ -176,6 +176,7 @@ fn view(topic: &Topic, policy: &Policy) -> TopicView {
         functions: functions
             .map(|function| FunctionView {
                 path: function.name().clone(),
+                sha256: function.sha256().to_owned(),
                 parameters: function.template().parameters().iter().map(|parameter| parameter.name.clone()).collect(),
             })
             .collect(),

@@ -21,6 +21,7 @@ mod backup;
 mod fault;
 mod file;
 mod gate;
+mod inspect;
 mod line;
 mod read;
 mod readers;
@@ -51,6 +52,7 @@ use gitfaas_core::topic::TopicName;
 use jiff::Timestamp;
 
 pub use self::backup::{Contents, back_up, restore};
+pub use self::inspect::{Inspection, inspect};
 use self::readers::Readers;
 use self::write::Accepted;
 use self::writer::Writer;

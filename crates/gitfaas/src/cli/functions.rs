@@ -81,6 +81,29 @@ pub(crate) struct Lint {
     pub(crate) output: Output,
 }
 
+/// `gitfaas diff`.
+///
+/// Topics and the functions that listen on them are compared, and the templates by their hashes; what changed inside of
+/// a template is shown against another directory. It ends with 1 when anything differs.
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// The directory of functions
+    #[arg(default_value = ".", value_hint = ValueHint::DirPath)]
+    pub(crate) dir: PathBuf,
+    /// Compare with this directory instead of a server
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) with: Option<PathBuf>,
+    /// The config file in the directory
+    #[arg(long, value_name = "PATH", env = "GITFAAS_CONFIG_PATH", default_value = "config.json")]
+    pub(crate) config_path: String,
+    /// How the output looks
+    #[command(flatten)]
+    pub(crate) output: Output,
+    /// The server that serves
+    #[command(flatten)]
+    pub(crate) address: ServerAddress,
+}
+
 /// How `render` writes objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ManifestFormat {

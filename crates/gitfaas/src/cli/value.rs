@@ -72,6 +72,27 @@ pub(super) fn namespace(given: &str) -> Result<String, String> {
     Err("write at most 63 lower-case letters, digits and hyphens, a letter or digit first and last".to_owned())
 }
 
+/// The name of a function: a label that leaves room for what makes the name of a Job its run's own.
+pub(super) fn function_name(given: &str) -> Result<String, String> {
+    const LONGEST: usize = 50;
+    match namespace(given) {
+        Ok(name) if name.len() <= LONGEST => Ok(name),
+        Ok(_) => Err(format!("write at most {LONGEST} characters: it is the beginning of the names of Jobs")),
+        Err(why) => Err(why),
+    }
+}
+
+/// A size as Kubernetes writes it.
+pub(super) fn quantity(given: &str) -> Result<String, String> {
+    let number = given.trim_end_matches(|unit: char| unit.is_ascii_alphabetic());
+    let unit = &given[number.len()..];
+    let units = ["", "k", "Ki", "M", "Mi", "G", "Gi", "T", "Ti", "P", "Pi"];
+    if units.contains(&unit) && number.parse::<u64>().is_ok_and(|number| number > 0) {
+        return Ok(given.to_owned());
+    }
+    Err("write a number with a unit, such as 500Mi or 2Gi".to_owned())
+}
+
 /// The 32 characters of a run id, or the UUID of a request.
 pub(super) fn run_or_request(given: &str) -> Result<RunOrRequest, String> {
     if let Ok(request) = given.parse::<RequestId>() {
@@ -130,6 +151,16 @@ mod tests {
         assert_eq!(namespace("team-1"), Ok("team-1".to_owned()));
         for wrong in ["", "-a", "a-", "A", "a.b", "a/b", &"a".repeat(64)] {
             assert!(namespace(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_those_of_kubernetes() {
+        for right in ["1", "500Mi", "2Gi", "3T"] {
+            assert_eq!(quantity(right), Ok(right.to_owned()));
+        }
+        for wrong in ["", "Gi", "0Gi", "-1Gi", "1 Gi", "1Xi", "1.5GiB"] {
+            assert!(quantity(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -84,7 +84,11 @@ pub(crate) fn restore(arguments: &cli::Restore) -> anyhow::Result<Outcome> {
     tell(arguments.output, &data, contents, "restored into")
 }
 
-fn folder(arguments: &cli::Folder) -> anyhow::Result<PathBuf> {
+/// The data folder that the arguments mean.
+///
+/// # Errors
+/// When they name none and there is no directory of functions to find it by.
+pub(super) fn folder(arguments: &cli::Folder) -> anyhow::Result<PathBuf> {
     if let Some(data) = &arguments.data.data {
         return machine::data_folder(Some(data), Path::new("/"));
     }

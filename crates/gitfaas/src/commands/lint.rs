@@ -27,14 +27,20 @@ pub(crate) async fn run(arguments: cli::Lint, out: Out) -> anyhow::Result<Outcom
 }
 
 /// What was found.
-struct Report {
+pub(super) struct Report {
     functions: Functions,
-    errors: Vec<Problem>,
-    warnings: Vec<Problem>,
+    /// What does not work.
+    pub(super) errors: Vec<Problem>,
+    /// What works, probably not as meant.
+    pub(super) warnings: Vec<Problem>,
 }
 
 impl Report {
-    async fn of(source: &dyn Source, policy: &Policy) -> anyhow::Result<Self> {
+    /// Reads what `source` holds, and holds it to `policy`.
+    ///
+    /// # Errors
+    /// When the source cannot be read at all.
+    pub(super) async fn of(source: &dyn Source, policy: &Policy) -> anyhow::Result<Self> {
         let functions = Functions::read(source).await?;
         let mut errors = functions.config_problems.clone();
         errors.extend(functions.catalog.problems().into_iter().cloned());
@@ -51,7 +57,8 @@ impl Report {
         text + &self.summary()
     }
 
-    fn summary(&self) -> String {
+    /// How many of each, in words.
+    pub(super) fn summary(&self) -> String {
         let catalog = &self.functions.catalog;
         let found = format!("{}, {}", count(self.errors.len(), "error"), count(self.warnings.len(), "warning"));
         if catalog.topics().len() == 0 {

@@ -118,6 +118,7 @@ mod tests {
     fn topic(name: &str, functions: &[(&str, &[&str])]) -> TopicView {
         let function = |(path, parameters): &(&str, &[&str])| FunctionView {
             path: path.parse().expect("a path"),
+            sha256: String::new(),
             parameters: parameters.iter().map(ToString::to_string).collect(),
         };
         TopicView {

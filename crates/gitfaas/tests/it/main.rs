@@ -5,6 +5,7 @@
 mod answers;
 mod backup;
 mod browser;
+mod commands;
 mod disk;
 mod dry_run;
 mod errors;

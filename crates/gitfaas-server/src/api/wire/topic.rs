@@ -74,6 +74,10 @@ pub struct FunctionView {
     /// The path of its template.
     #[schema(value_type = schema::FunctionName)]
     pub path: FunctionName,
+    /// The SHA-256 of the template that is served, in lower-case hex.
+    #[serde(default)]
+    #[schema(min_length = 64, max_length = 64, pattern = "^[0-9a-f]+$")]
+    pub sha256: String,
     /// The query parameters it needs.
     pub parameters: Vec<String>,
 }

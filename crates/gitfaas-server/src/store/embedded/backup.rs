@@ -133,7 +133,11 @@ fn examine(path: &Path) -> Result<Contents, StoreError> {
 }
 
 fn contents(path: &Path) -> rusqlite::Result<Contents> {
-    let connection = open(path)?;
+    count(&open(path)?)
+}
+
+/// What a ledger holds at this moment.
+pub(super) fn count(connection: &Connection) -> rusqlite::Result<Contents> {
     let number = |sql: &str| {
         let number: i64 = connection.query_row(sql, [], |row| row.get(0))?;
         Ok::<_, rusqlite::Error>(u64::try_from(number).unwrap_or_default())

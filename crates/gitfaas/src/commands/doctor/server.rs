@@ -1,0 +1,62 @@
+//! The server that runs, if one answers.
+
+use super::Finding;
+use crate::cli::ServerAddress;
+use crate::client::{Client, Error};
+
+const CHECK: &str = "server";
+
+/// How it is: whether it can serve, what, and what needs somebody.
+pub(super) async fn look(address: &ServerAddress, in_use: bool) -> Vec<Finding> {
+    let client = match Client::new(address) {
+        Ok(client) => client,
+        Err(error) => return vec![Finding::fail(CHECK, format!("{error:#}"))],
+    };
+    match client.ready().await {
+        Ok(_) => {}
+        Err(Error::Unreachable(_)) if !in_use => {
+            return vec![Finding::ok(CHECK, format!("none answers at {}", client.server()))];
+        }
+        Err(Error::Unreachable(why)) => {
+            return vec![
+                Finding::warn(CHECK, format!("one has the ledger open, and {why}"))
+                    .help("say where it answers with --server"),
+            ];
+        }
+        Err(error) => return vec![Finding::fail(CHECK, format!("it cannot serve: {error}"))],
+    }
+    let mut findings = vec![Finding::ok(CHECK, format!("it serves at {}", client.server()))];
+    findings.push(source(&client).await);
+    findings.push(topics(&client).await);
+    findings
+}
+
+async fn source(client: &Client) -> Finding {
+    const CHECK: &str = "source";
+    match client.source().await {
+        Err(error) => Finding::warn(CHECK, error.to_string()),
+        Ok(answer) => match (answer.value.last_error, answer.value.revision) {
+            (Some(error), _) => Finding::warn(CHECK, format!("it was not read the last time: {error}"))
+                .help("what was served before is still served"),
+            (None, Some(revision)) => Finding::ok(CHECK, format!("{revision} is served")),
+            (None, None) => Finding::warn(CHECK, "nothing is served yet"),
+        },
+    }
+}
+
+async fn topics(client: &Client) -> Finding {
+    const CHECK: &str = "topics";
+    match client.topics().await {
+        Err(error) => Finding::warn(CHECK, error.to_string()),
+        Ok(answer) => {
+            let topics = answer.value.items;
+            let behind = topics.iter().filter(|topic| topic.stale || topic.revision.is_none());
+            let behind: Vec<&str> = behind.map(|topic| topic.name.as_str()).collect();
+            if behind.is_empty() {
+                return Finding::ok(CHECK, format!("{} are up to date", topics.len()));
+            }
+            Finding::warn(CHECK, format!("not at their newest version: {}", behind.join(", ")))
+                .help("gitfaas topics says why")
+        }
+    }
+}

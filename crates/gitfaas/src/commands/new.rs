@@ -1,0 +1,127 @@
+//! `gitfaas new function`: a manifest to begin with, a program for it, and its place in the config file.
+//!
+//! Nothing that exists is overwritten, and the config file keeps its layout; it is replaced in one step, or not at all.
+
+mod config;
+mod starter;
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use gitfaas_core::catalog::config::Config;
+use gitfaas_core::topic::TopicName;
+use serde::Serialize;
+
+use crate::cli::{self, Format};
+use crate::exit::{Outcome, Usage};
+use crate::output;
+
+/// What was made, for programs.
+#[derive(Serialize)]
+struct Report<'a> {
+    function: &'a str,
+    topic: &'a TopicName,
+    /// Files that are new.
+    created: [&'a str; 2],
+    /// The file that was changed, or made.
+    changed: &'a str,
+}
+
+/// Runs the command.
+pub(crate) fn function(arguments: &cli::NewFunction) -> anyhow::Result<Outcome> {
+    let topic = match &arguments.topic {
+        Some(topic) => topic.clone(),
+        None => ask()?,
+    };
+    let (manifest, program) = (format!("{}.yaml", arguments.name), starter::program_path(arguments));
+    let config_path = arguments.dir.join(&arguments.config_path);
+    let (config, is_new) = match fs::read_to_string(&config_path) {
+        Ok(text) => (text, false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (config::EMPTY.to_owned(), true),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", config_path.display())),
+    };
+    let changed = config::with_function(&arguments.config_path, &config, &topic, &manifest)?;
+    if let Err(problems) = Config::parse(&arguments.config_path, changed.as_bytes()) {
+        bail!("{} would be wrong with it: {}", config_path.display(), problems[0]);
+    }
+    let files = [
+        (manifest.as_str(), starter::manifest(arguments, &program)),
+        (program.as_str(), starter::program(arguments.lang)),
+    ];
+    // Looked for before anything is made, so that a mistake leaves nothing half done.
+    if let Some((path, _)) = files.iter().find(|(path, _)| arguments.dir.join(path).exists()) {
+        bail!("{} exists: choose another name", arguments.dir.join(path).display());
+    }
+    for (path, text) in &files {
+        create(&arguments.dir.join(path), text)?;
+    }
+    replace(&config_path, &changed)?;
+    tell(arguments, &topic, [&manifest, &program], is_new)
+}
+
+/// Asks for the topic where somebody sits at a terminal.
+fn ask() -> anyhow::Result<TopicName> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Err(Usage("say with --topic what the function listens on".to_owned()).into());
+    }
+    let mut stderr = anstream::stderr();
+    write!(stderr, "topic that it listens on: ").and_then(|()| stderr.flush()).context("cannot write to stderr")?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).context("cannot read the answer")?;
+    answer.trim().parse().map_err(|error| Usage(format!("{error}")).into())
+}
+
+fn create(path: &Path, text: &str) -> anyhow::Result<()> {
+    let write = || {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Puts the whole file in the place of the old one, with its rights.
+fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
+    let write = || {
+        // A link stays one: what it names is replaced.
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let mut draft = tempfile::Builder::new().prefix(".gitfaas-").tempfile_in(folder)?;
+        draft.write_all(text.as_bytes())?;
+        let rights = fs::metadata(&path).map(|file| file.permissions());
+        draft
+            .as_file()
+            .set_permissions(rights.unwrap_or_else(|_| std::os::unix::fs::PermissionsExt::from_mode(0o644)))?;
+        draft.as_file().sync_all()?;
+        draft.persist(&path).map(drop).map_err(|error| error.error)
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn tell(
+    arguments: &cli::NewFunction,
+    topic: &TopicName,
+    created: [&str; 2],
+    config_is_new: bool,
+) -> anyhow::Result<Outcome> {
+    let changed = arguments.config_path.as_str();
+    if arguments.output.format == Format::Json {
+        let report = Report { function: &arguments.name, topic, created, changed };
+        output::server_json(&serde_json::to_string(&report)?)?;
+        return Ok(Outcome::Done);
+    }
+    let (dir, [manifest, program]) = (arguments.dir.display(), created);
+    let did = if config_is_new { "made" } else { "changed" };
+    output::line(&format!(
+        "made {manifest} and {program}, and {did} {changed}: {manifest} listens on {topic}\n\n\
+         try it:\n  gitfaas dev {dir}\n  gitfaas publish {topic} -d hello --wait\n\n\
+         in a cluster, its image has to hold {program}"
+    ))?;
+    Ok(Outcome::Done)
+}
+
+#[cfg(test)]
+mod tests;
