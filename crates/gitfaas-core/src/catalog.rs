@@ -10,6 +10,8 @@ pub mod config;
 mod live;
 pub mod params;
 pub mod rules;
+pub mod schema;
+mod warnings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,8 +22,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use self::changes::{Change, Difference};
-pub use self::live::{LiveCatalog, LiveFunction, LiveTopic, LiveVersion};
+pub use self::live::{LiveCatalog, LiveFile, LiveTopic, LiveVersion};
 use self::rules::TopicRules;
+use self::schema::MessageSchema;
 use crate::problem::Problem;
 use crate::template::Template;
 use crate::topic::{FunctionName, TopicName};
@@ -73,6 +76,8 @@ pub struct TopicVersion {
     pub functions: Vec<Arc<Function>>,
     /// What the config file says beside them.
     pub rules: TopicRules,
+    /// What [`rules::MessageRules::schema`] names.
+    pub schema: Option<Arc<MessageSchema>>,
 }
 
 /// Why a topic could not move on.
@@ -150,6 +155,11 @@ impl Catalog {
     /// Every function that is served; one that listens to several topics comes as often.
     fn functions(&self) -> impl Iterator<Item = &Arc<Function>> {
         self.topics().filter_map(|topic| topic.version.as_ref()).flat_map(|version| &version.functions)
+    }
+
+    /// Every schema that messages have to fit; one of several topics comes as often.
+    fn schemas(&self) -> impl Iterator<Item = &Arc<MessageSchema>> {
+        self.topics().filter_map(|topic| topic.version.as_ref()?.schema.as_ref())
     }
 }
 

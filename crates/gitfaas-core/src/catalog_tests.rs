@@ -279,7 +279,7 @@ fn a_lost_or_damaged_source_takes_only_its_topics_down() {
 
 #[test]
 fn a_source_that_is_not_understood_any_more_says_what_is_wrong_beside_what_was() {
-    let function = LiveFunction { path: "collect.yaml".parse().expect("a path"), sha256: sha256(BROKEN.as_bytes()) };
+    let function = LiveFile { path: "collect.yaml".parse().expect("a path"), sha256: sha256(BROKEN.as_bytes()) };
     let before = Problem::at("topics.json", Position { line: 3, column: 5 }, "something else");
     let live = LiveCatalog {
         revision: "two".to_owned(),
@@ -289,6 +289,7 @@ fn a_source_that_is_not_understood_any_more_says_what_is_wrong_beside_what_was()
                 revision: "one".to_owned(),
                 functions: vec![function],
                 rules: TopicRules::default(),
+                schema: None,
             }),
             stale: Some(Stale { revision: "two".to_owned(), problems: vec![before.clone()] }),
         }],
@@ -297,6 +298,69 @@ fn a_source_that_is_not_understood_any_more_says_what_is_wrong_beside_what_was()
     assert!(topic(&catalog, "collect").version.is_none());
     assert_eq!(lost[0].file, "collect.yaml");
     assert!(catalog.problems().contains(&&before) && catalog.problems().contains(&&lost[0]));
+}
+
+const WITH_SCHEMA: &str = r#"{"topics": [
+  {"name": "collect", "configs": ["collect.yaml"], "message": {"schema": "schema.json", "maxBytes": 99}},
+  {"name": "other", "configs": ["collect.yaml"], "message": {"schema": "schema.json"}}
+]}"#;
+
+#[test]
+fn a_schema_is_compiled_once_kept_with_the_catalog_and_restored() {
+    let sources = [("collect.yaml", COLLECT), ("schema.json", r#"{"type": "object"}"#)];
+    let before = compile("one", WITH_SCHEMA, &sources, None);
+    assert!(problems(&before).is_empty(), "{:?}", problems(&before));
+    let schema = |catalog: &Catalog, name: &str| version(catalog, name).schema.clone().expect("a schema");
+    assert!(Arc::ptr_eq(&schema(&before, "collect"), &schema(&before, "other")));
+    let again = compile("two", WITH_SCHEMA, &sources, Some(&before));
+    assert!(Arc::ptr_eq(&schema(&before, "collect"), &schema(&again, "collect")));
+    assert!(again.changes(&before).is_empty());
+    let kept: BTreeMap<String, Bytes> =
+        again.sources().map(|(hash, source)| (hash.to_owned(), Bytes::copy_from_slice(source))).collect();
+    assert_eq!(kept.len(), 2);
+    let live = serde_json::from_str(&serde_json::to_string(&again.live()).expect("JSON")).expect("a catalog");
+    let (restored, lost) = Catalog::restore(&live, |hash| kept.get(hash).cloned());
+    assert_eq!(lost, []);
+    assert_eq!(version(&restored, "collect").rules, version(&again, "collect").rules);
+    assert!(schema(&restored, "collect").refuses(b"[]").is_some());
+    let (damaged, lost) = Catalog::restore(&live, |hash| kept.get(hash).filter(|source| source.len() > 30).cloned());
+    assert_eq!(lost[0].file, "schema.json");
+    assert!(version_is_absent(&damaged, "collect"), "what it takes is not known, so nothing is taken");
+}
+
+fn version_is_absent(catalog: &Catalog, name: &str) -> bool {
+    topic(catalog, name).version.is_none()
+}
+
+#[test]
+fn a_schema_that_breaks_keeps_the_version_before_and_one_that_changes_is_a_change() {
+    let sources = [("collect.yaml", COLLECT), ("schema.json", r#"{"type": "object"}"#)];
+    let before = compile("one", WITH_SCHEMA, &sources, None);
+    let broken = compile("two", WITH_SCHEMA, &[sources[0], ("schema.json", "{\"type\": 1}")], Some(&before));
+    assert_eq!(served(&broken, "collect").0, "one");
+    assert_eq!(version(&broken, "collect").schema.as_ref().expect("a schema").refuses(b"{}"), None);
+    assert!(problems(&broken)[0].starts_with("schema.json:1:10: this is not a JSON Schema"), "{:?}", problems(&broken));
+    let absent = compile("two", WITH_SCHEMA, &[sources[0], ("schema.json", "")], Some(&before));
+    assert_eq!(problems(&absent)[0], "topics.json:2:74: `schema.json` does not exist");
+    let other = compile("three", WITH_SCHEMA, &[sources[0], ("schema.json", "{}")], Some(&before));
+    let changed = |name: &str| (name.to_owned(), Difference::Changed);
+    assert_eq!(changes(&other, &before), [changed("collect"), changed("other")]);
+}
+
+#[test]
+fn a_parameter_that_is_nearly_declared_is_a_warning() {
+    let config = r#"{"topics": [{"name": "a", "configs": ["a.yaml"], "params": {"replicas": {"type": "integer"}}}]}"#;
+    let template =
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a-{{RANDOM}}\ndata:\n  a: '{{replcas}}{{other}}'\n";
+    let catalog = compile("one", config, &[("a.yaml", template)], None);
+    let warnings: Vec<String> = catalog.warnings().into_iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            "a.yaml:6:7: the topic `a` does not declare the parameter `replcas` (did you mean `replicas`?)",
+            "topics.json:1:61: no template of `a` uses the parameter `replicas` (write `{{replicas}}` where it is wanted, or take it out)",
+        ]
+    );
 }
 
 proptest! {

@@ -112,7 +112,10 @@ fn accept<'a>(input: &Input<'a>) -> Result<&'a TopicVersion, PlanError> {
         failures.push(Failure::of_request(FailureCode::ReservedParameter, message));
     }
     match &input.topic.version {
-        Some(version) => failures.extend(unfit(input, version)),
+        Some(version) => {
+            failures.extend(unfit(input, version));
+            failures.extend(unfit_message(input, version));
+        }
         None => failures.extend(broken(input.topic)),
     }
     match &input.topic.version {
@@ -140,6 +143,17 @@ fn unfit(input: &Input<'_>, version: &TopicVersion) -> Vec<Failure> {
         }
     });
     wrong.collect()
+}
+
+/// What is wrong with the message itself.
+fn unfit_message(input: &Input<'_>, version: &TopicVersion) -> Option<Failure> {
+    let (topic, size) = (&input.topic.name, input.payload.len());
+    if let Some(most) = version.rules.message.max_bytes.filter(|most| size as u64 > u64::from(most.get())) {
+        let message = format!("the message has {size} bytes, and the topic `{topic}` takes at most {most}");
+        return Some(Failure::of_request(FailureCode::TooLarge, message));
+    }
+    let why = version.schema.as_ref()?.refuses(input.payload)?;
+    Some(Failure::of_request(FailureCode::InvalidMessage, format!("the message for the topic `{topic}` {why}")))
 }
 
 /// Why a topic without a version has none.

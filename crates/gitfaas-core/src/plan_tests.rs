@@ -1,8 +1,12 @@
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
 use rstest::rstest;
 
 use super::*;
 use crate::admission::Namespaces;
 use crate::catalog::config::Config;
+use crate::catalog::schema::MessageSchema;
 use crate::catalog::{Catalog, Files};
 use crate::id::RequestId;
 use crate::manifest::Hole;
@@ -406,4 +410,33 @@ fn a_declared_parameter_without_a_default_has_to_be_given_also_when_no_template_
     assert_eq!(error.failures[0].code, FailureCode::MissingParameter);
     assert_eq!(error.to_string(), "the topic `collect` needs the parameter `day`: publish with `?day=…`");
     assert!(case.param("day", "").plan().is_ok());
+}
+
+#[test]
+fn a_message_has_to_fit_the_size_and_the_schema_of_its_topic() {
+    let mut case = Case::of(&[JOB]);
+    let path = "hello.json".parse().expect("a path");
+    let schema = Bytes::from_static(br#"{"required": ["hello"], "properties": {"hello": {"maxLength": 5}}}"#);
+    let version = case.topic.version.as_mut().expect("a version");
+    version.schema = Some(Arc::new(MessageSchema::compile(&path, &schema).expect("a schema")));
+    version.rules.message.max_bytes = NonZeroU32::new(18);
+    assert!(case.plan().is_ok());
+    case.payload = Bytes::from_static(b"{\"hello\": 7777777}");
+    assert!(case.plan().is_ok(), "eighteen bytes");
+    for (payload, code, told) in [
+        ("{\"hello\": \"longer\"}", "too-large", "the message has 19 bytes, and the topic `collect` takes at most 18"),
+        (
+            "{\"hello\":\"longer\"}",
+            "invalid-message",
+            "the message for the topic `collect` does not fit `hello.json`: `/hello`: the value is longer than 5 characters",
+        ),
+        (
+            "hello",
+            "invalid-message",
+            "the message for the topic `collect` is not JSON: expected value at line 1 column 1",
+        ),
+    ] {
+        case.payload = Bytes::copy_from_slice(payload.as_bytes());
+        assert_eq!(case.failures(), [(code, told.to_owned())]);
+    }
 }

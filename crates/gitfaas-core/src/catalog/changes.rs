@@ -62,8 +62,10 @@ fn rules(topic: &Topic) -> Option<&TopicRules> {
     topic.version.as_ref().map(|version| &version.rules)
 }
 
-/// What a topic runs: paths and hashes, in order.
+/// What a topic runs and what its messages have to fit: paths and hashes, in order.
 fn contents(topic: &Topic) -> impl Iterator<Item = (&str, &str)> {
     let functions = topic.version.iter().flat_map(|version| &version.functions);
-    functions.map(|function| (function.name().as_str(), function.sha256()))
+    let schema = topic.version.iter().flat_map(|version| &version.schema);
+    let functions = functions.map(|function| (function.name().as_str(), function.sha256()));
+    functions.chain(schema.map(|schema| (schema.path().as_str(), schema.sha256())))
 }

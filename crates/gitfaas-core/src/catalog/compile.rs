@@ -3,21 +3,39 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::config::{Config, TopicConfig};
-use super::{Catalog, Files, Function, Stale, Topic, TopicVersion};
+use super::schema::MessageSchema;
+use super::{Catalog, Files, Function, Stale, Topic, TopicVersion, warnings};
 use crate::problem::{Position, Problem};
-use crate::topic::{FunctionName, TopicGlob};
+use crate::topic::FunctionName;
 
 /// The most problems that a topic keeps; what follows is only counted. Many topics may share many mistakes.
 const MOST_PROBLEMS: usize = 50;
 
 /// What came of a file.
-enum Outcome {
-    Compiled(Arc<Function>),
+enum Outcome<T> {
+    Compiled(Arc<T>),
     /// There is no file: a mistake of the line that names it.
     Unreadable(String),
     /// The file is wrong: mistakes of its own lines.
     Wrong(Vec<Problem>),
+}
+
+impl<T> Outcome<T> {
+    fn of(compiled: Result<T, Vec<Problem>>) -> Self {
+        compiled.map_or_else(Self::Wrong, |compiled| Self::Compiled(Arc::new(compiled)))
+    }
+
+    /// What the line at `position` of the config file gets that names the file at `path`.
+    fn told(&self, config_file: &str, path: &FunctionName, position: Position) -> Result<Arc<T>, Vec<Problem>> {
+        match self {
+            Self::Compiled(compiled) => Ok(Arc::clone(compiled)),
+            Self::Unreadable(why) => Err(vec![Problem::at(config_file, position, format!("`{path}` {why}"))]),
+            Self::Wrong(problems) => Err(problems.clone()),
+        }
+    }
 }
 
 impl Catalog {
@@ -32,17 +50,14 @@ impl Catalog {
         files: &Files,
         previous: Option<&Self>,
     ) -> Self {
-        let mut compiler = Compiler { config_file, files, known: HashMap::new(), outcomes: HashMap::new() };
-        for function in previous.into_iter().flat_map(Self::functions) {
-            compiler.known.entry(function.name()).or_default().push(function);
-        }
+        let mut compiler = Compiler::new(config_file, files, previous);
         let topics = config.topics.iter().map(|topic| {
             let mut warnings = Vec::new();
             let (version, stale) = match compiler.topic(topic) {
-                Ok(functions) => {
-                    warnings = unused(config_file, topic, &functions);
-                    warnings.extend(unmatched(config_file, topic, config));
-                    (Some(TopicVersion { revision: revision.clone(), functions, rules: topic.rules.clone() }), None)
+                Ok((functions, schema)) => {
+                    warnings = warnings::of(config_file, config, topic, &functions);
+                    let (revision, rules) = (revision.clone(), topic.rules.clone());
+                    (Some(TopicVersion { revision, functions, rules, schema }), None)
                 }
                 Err(problems) => {
                     let kept = previous.and_then(|catalog| catalog.topic(&topic.name)?.version.clone());
@@ -56,40 +71,33 @@ impl Catalog {
     }
 }
 
-/// Warns of parameters that are declared and that no template uses.
-fn unused(config_file: &str, topic: &TopicConfig, functions: &[Arc<Function>]) -> Vec<Problem> {
-    let uses = |name: &str| {
-        functions.iter().any(|function| function.template().parameters().iter().any(|used| used.name == name))
-    };
-    let unused = topic.params.iter().filter(|(name, _)| !uses(name));
-    let warning = |(name, position): &(String, Position)| {
-        Problem::at(config_file, *position, format!("no template of `{}` uses the parameter `{name}`", topic.name))
-            .help(format!("write `{{{{{name}}}}}` where it is wanted, or take it out"))
-    };
-    unused.map(warning).collect()
-}
-
-/// Warns of what a topic may publish to and nobody listens to.
-fn unmatched(config_file: &str, topic: &TopicConfig, config: &Config) -> Vec<Problem> {
-    let nobody =
-        topic.publishes.iter().filter(|(glob, _)| !config.topics.iter().any(|topic| glob.matches(&topic.name)));
-    let warning = |(glob, position): &(TopicGlob, Position)| {
-        Problem::at(config_file, *position, format!("`{glob}` matches no topic of this file"))
-            .help("see how the topic is spelt, or take it out")
-    };
-    nobody.map(warning).collect()
-}
+/// What listens to a topic, and what its messages have to fit.
+type Parts = (Vec<Arc<Function>>, Option<Arc<MessageSchema>>);
 
 struct Compiler<'a> {
     config_file: &'a str,
     files: &'a Files,
     /// What the previous catalog serves; stale topics may serve an older state of a file than others.
-    known: HashMap<&'a FunctionName, Vec<&'a Arc<Function>>>,
-    outcomes: HashMap<&'a FunctionName, Outcome>,
+    known_functions: HashMap<&'a FunctionName, Vec<&'a Arc<Function>>>,
+    known_schemas: HashMap<&'a FunctionName, Vec<&'a Arc<MessageSchema>>>,
+    functions: HashMap<&'a FunctionName, Outcome<Function>>,
+    schemas: HashMap<&'a FunctionName, Outcome<MessageSchema>>,
 }
 
 impl<'a> Compiler<'a> {
-    fn topic(&mut self, topic: &'a TopicConfig) -> Result<Vec<Arc<Function>>, Vec<Problem>> {
+    fn new(config_file: &'a str, files: &'a Files, previous: Option<&'a Catalog>) -> Self {
+        let mut known_functions: HashMap<_, Vec<_>> = HashMap::new();
+        for function in previous.into_iter().flat_map(Catalog::functions) {
+            known_functions.entry(function.name()).or_default().push(function);
+        }
+        let mut known_schemas: HashMap<_, Vec<_>> = HashMap::new();
+        for schema in previous.into_iter().flat_map(Catalog::schemas) {
+            known_schemas.entry(schema.path()).or_default().push(schema);
+        }
+        Self { config_file, files, known_functions, known_schemas, functions: HashMap::new(), schemas: HashMap::new() }
+    }
+
+    fn topic(&mut self, topic: &'a TopicConfig) -> Result<Parts, Vec<Problem>> {
         let mut functions = Vec::with_capacity(topic.functions.len());
         let mut problems = Vec::new();
         for (path, position) in &topic.functions {
@@ -98,8 +106,13 @@ impl<'a> Compiler<'a> {
                 Err(wrong) => problems.extend(wrong),
             }
         }
+        let schema = topic.schema.as_ref().map(|(path, position)| self.schema(path, *position)).transpose();
+        let schema = schema.unwrap_or_else(|wrong| {
+            problems.extend(wrong);
+            None
+        });
         if problems.is_empty() {
-            return Ok(functions);
+            return Ok((functions, schema));
         }
         let untold = problems.len().saturating_sub(MOST_PROBLEMS);
         problems.truncate(MOST_PROBLEMS);
@@ -111,30 +124,39 @@ impl<'a> Compiler<'a> {
     }
 
     fn function(&mut self, path: &'a FunctionName, position: Position) -> Result<Arc<Function>, Vec<Problem>> {
-        if !self.outcomes.contains_key(path) {
-            let outcome = self.compile(path);
-            self.outcomes.insert(path, outcome);
+        if !self.functions.contains_key(path) {
+            let known = self.known_functions.get(path).into_iter().flatten();
+            let outcome = match self.read(path) {
+                Err(why) => Outcome::Unreadable(why),
+                Ok(source) => match known.copied().find(|function| function.template().source() == source) {
+                    Some(same) => Outcome::Compiled(Arc::clone(same)),
+                    None => Outcome::of(Function::compile(path, source)),
+                },
+            };
+            self.functions.insert(path, outcome);
         }
-        match &self.outcomes[path] {
-            Outcome::Compiled(function) => Ok(Arc::clone(function)),
-            Outcome::Unreadable(why) => Err(vec![Problem::at(self.config_file, position, format!("`{path}` {why}"))]),
-            Outcome::Wrong(problems) => Err(problems.clone()),
-        }
+        self.functions[path].told(self.config_file, path, position)
     }
 
-    fn compile(&self, path: &FunctionName) -> Outcome {
-        let source = match self.files.get(path) {
-            Some(Ok(source)) => source,
-            Some(Err(why)) => return Outcome::Unreadable(why.clone()),
-            None => return Outcome::Unreadable("was not read".to_owned()),
-        };
-        let known = self.known.get(path).into_iter().flatten();
-        if let Some(same) = known.copied().find(|function| function.template().source() == source) {
-            return Outcome::Compiled(Arc::clone(same));
+    fn schema(&mut self, path: &'a FunctionName, position: Position) -> Result<Arc<MessageSchema>, Vec<Problem>> {
+        if !self.schemas.contains_key(path) {
+            let known = self.known_schemas.get(path).into_iter().flatten();
+            let outcome = match self.read(path) {
+                Err(why) => Outcome::Unreadable(why),
+                Ok(source) => match known.copied().find(|schema| schema.source() == source) {
+                    Some(same) => Outcome::Compiled(Arc::clone(same)),
+                    None => Outcome::of(MessageSchema::compile(path, source)),
+                },
+            };
+            self.schemas.insert(path, outcome);
         }
-        match Function::compile(path, source) {
-            Ok(function) => Outcome::Compiled(Arc::new(function)),
-            Err(problems) => Outcome::Wrong(problems),
+        self.schemas[path].told(self.config_file, path, position)
+    }
+
+    fn read(&self, path: &FunctionName) -> Result<&'a Bytes, String> {
+        match self.files.get(path) {
+            Some(read) => read.as_ref().map_err(Clone::clone),
+            None => Err("was not read".to_owned()),
         }
     }
 }

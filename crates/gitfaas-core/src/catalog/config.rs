@@ -4,12 +4,12 @@
 //! or says all that is wrong with it. It reads no template and knows no other file: [`super::Catalog`] brings them
 //! together.
 
-mod json;
+pub(super) mod json;
 mod params;
 mod reader;
 mod rules;
 mod topics;
-mod words;
+pub(super) mod words;
 
 use std::collections::BTreeSet;
 
@@ -41,6 +41,8 @@ pub struct TopicConfig {
     pub params: Vec<(String, Position)>,
     /// What its functions may publish to, and where each is written.
     pub publishes: Vec<(TopicGlob, Position)>,
+    /// The schema of its messages, and where it is written.
+    pub schema: Option<(FunctionName, Position)>,
 }
 
 /// The most problems that are told of one file; what follows is only counted.
@@ -71,9 +73,10 @@ impl Config {
         Err(problems)
     }
 
-    /// The paths of all templates that the file names.
+    /// The paths of all templates and schemas that the file names.
     pub fn paths(&self) -> BTreeSet<&FunctionName> {
-        self.topics.iter().flat_map(|topic| &topic.functions).map(|(path, _)| path).collect()
+        let named = self.topics.iter().flat_map(|topic| topic.functions.iter().chain(&topic.schema));
+        named.map(|(path, _)| path).collect()
     }
 }
 

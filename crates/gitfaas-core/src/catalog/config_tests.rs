@@ -44,6 +44,7 @@ fn the_seed_s_form_is_read_in_order_and_with_positions() {
                 rules: TopicRules::default(),
                 params: Vec::new(),
                 publishes: Vec::new(),
+                schema: None,
             },
             TopicConfig {
                 name: "météo".parse().expect("a name"),
@@ -52,6 +53,7 @@ fn the_seed_s_form_is_read_in_order_and_with_positions() {
                 rules: TopicRules::default(),
                 params: Vec::new(),
                 publishes: Vec::new(),
+                schema: None,
             },
         ]
     );
@@ -148,7 +150,7 @@ fn a_mistake_in_the_file_is_told_with_its_place(#[case] text: &str, #[case] expe
 )]
 #[case::unknown_key(
     "{\"name\": \"a\", \"configs\": [\"a\"], \"x\": 1}",
-    "1:45: a topic has no key `x` (a topic has `name`, `configs`, `params`, `concurrency`, `paused` and `publishes`)"
+    "1:45: a topic has no key `x` (a topic has `name`, `configs`, `params`, `message`, `concurrency`, `paused` and `publishes`)"
 )]
 #[case::misspelt_key(
     "{\"name\": \"a\", \"config\": [\"a\"]}",
@@ -164,7 +166,7 @@ fn a_mistake_in_the_file_is_told_with_its_place(#[case] text: &str, #[case] expe
 )]
 #[case::invisible_key(
     "{\"name\": \"a\", \"configs\": [\"a\"], \"\\u001b[31m\": 5}",
-    "1:45: a topic has no key `\\u{1b}[31m` (a topic has `name`, `configs`, `params`, `concurrency`, `paused` and `publishes`)"
+    "1:45: a topic has no key `\\u{1b}[31m` (a topic has `name`, `configs`, `params`, `message`, `concurrency`, `paused` and `publishes`)"
 )]
 #[case::missing_comma("{\"name\": \"a\" \"configs\": [\"a\"]}", "1:25: expected a comma or a closing bracket")]
 #[case::trailing_comma(
@@ -339,7 +341,7 @@ fn all_mistakes_are_told_at_once_in_the_order_of_the_file() {
         [
             "2:35: `/etc/passwd` is not a path inside the repository: it is absolute; write it from the repository's root, without the first `/`",
             "2:60: `a.yaml` is listed twice in this topic (first in line 2)",
-            "2:71: a topic has no key `colour` (a topic has `name`, `configs`, `params`, `concurrency`, `paused` and `publishes`)",
+            "2:71: a topic has no key `colour` (a topic has `name`, `configs`, `params`, `message`, `concurrency`, `paused` and `publishes`)",
             "3:3: a topic needs the key `configs`",
             "3:12: `a b` is not a topic name: ' ' is not allowed (letters, digits, and -_.:~ are)",
             "4:12: the topic `collect` is given twice (first in line 2) (put all its templates into one `configs` list)",

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::rules::TopicRules;
+use super::schema::MessageSchema;
 use super::{Catalog, Function, Stale, Topic, TopicVersion, sha256};
 use crate::problem::Problem;
 use crate::topic::{FunctionName, TopicName};
@@ -42,17 +43,20 @@ pub struct LiveVersion {
     /// The newest revision at which it was right.
     pub revision: String,
     /// What listens, in order.
-    pub functions: Vec<LiveFunction>,
+    pub functions: Vec<LiveFile>,
     /// The rules of the topic.
     #[serde(default, skip_serializing_if = "TopicRules::is_default")]
     pub rules: TopicRules,
+    /// What its messages have to fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<LiveFile>,
 }
 
-/// A function in a [`LiveCatalog`].
+/// A file of the repository in a [`LiveCatalog`]: a template or a schema.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct LiveFunction {
-    /// The path of its template.
+pub struct LiveFile {
+    /// Its path.
     pub path: FunctionName,
     /// SHA-256 of the source, in lower-case hex.
     pub sha256: String,
@@ -66,9 +70,13 @@ impl Catalog {
             functions: version
                 .functions
                 .iter()
-                .map(|function| LiveFunction { path: function.name().clone(), sha256: function.sha256().to_owned() })
+                .map(|function| LiveFile { path: function.name().clone(), sha256: function.sha256().to_owned() })
                 .collect(),
             rules: version.rules.clone(),
+            schema: version
+                .schema
+                .as_ref()
+                .map(|schema| LiveFile { path: schema.path().clone(), sha256: schema.sha256().to_owned() }),
         };
         let topics = self.topics().map(|topic| LiveTopic {
             name: topic.name.clone(),
@@ -80,8 +88,9 @@ impl Catalog {
 
     /// The sources of all that is served, each once, with their SHA-256 in lower-case hex.
     pub fn sources(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        let sources: BTreeMap<&str, &[u8]> =
-            self.functions().map(|function| (function.sha256(), function.template().source())).collect();
+        let functions = self.functions().map(|function| (function.sha256(), function.template().source()));
+        let schemas = self.schemas().map(|schema| (schema.sha256(), schema.source().as_ref()));
+        let sources: BTreeMap<&str, &[u8]> = functions.chain(schemas).collect();
         sources.into_iter()
     }
 
@@ -90,15 +99,25 @@ impl Catalog {
     /// Never fails as a whole: a topic of which a source is lost, damaged, or not understood by this version has no
     /// version, says why, and mends with the next revision. Those problems are returned beside.
     pub fn restore(live: &LiveCatalog, load: impl Fn(&str) -> Option<Bytes>) -> (Self, Vec<Problem>) {
-        let mut restored: HashMap<&LiveFunction, Result<Arc<Function>, Vec<Problem>>> = HashMap::new();
+        let mut restored: Restored<'_, Function> = HashMap::new();
+        let mut schemas: Restored<'_, MessageSchema> = HashMap::new();
         let mut lost = Vec::new();
         let mut topics = indexmap::IndexMap::with_capacity(live.topics.len());
         for topic in &live.topics {
             let mut functions = Vec::new();
             let mut problems = Vec::new();
             for function in topic.version.iter().flat_map(|version| &version.functions) {
-                match restored.entry(function).or_insert_with(|| restore(function, &load)) {
+                let compile = |source: &Bytes| Function::compile(&function.path, source);
+                match restored.entry(function).or_insert_with(|| restore(function, &load, compile)) {
                     Ok(function) => functions.push(Arc::clone(function)),
+                    Err(wrong) => problems.extend(wrong.iter().cloned()),
+                }
+            }
+            let mut schema = None;
+            if let Some(file) = topic.version.as_ref().and_then(|version| version.schema.as_ref()) {
+                let compile = |source: &Bytes| MessageSchema::compile(&file.path, source);
+                match schemas.entry(file).or_insert_with(|| restore(file, &load, compile)) {
+                    Ok(restored) => schema = Some(Arc::clone(restored)),
                     Err(wrong) => problems.extend(wrong.iter().cloned()),
                 }
             }
@@ -107,6 +126,7 @@ impl Catalog {
                 revision: version.revision.clone(),
                 functions,
                 rules: version.rules.clone(),
+                schema,
             });
             lost.extend_from_slice(&problems);
             let stale = stale(topic, problems);
@@ -118,14 +138,21 @@ impl Catalog {
     }
 }
 
-fn restore(function: &LiveFunction, load: &impl Fn(&str) -> Option<Bytes>) -> Result<Arc<Function>, Vec<Problem>> {
-    let LiveFunction { path, sha256: hash } = function;
+/// What came of each file, compiled once however many topics have it.
+type Restored<'a, T> = HashMap<&'a LiveFile, Result<Arc<T>, Vec<Problem>>>;
+
+fn restore<T>(
+    file: &LiveFile,
+    load: &impl Fn(&str) -> Option<Bytes>,
+    compile: impl FnOnce(&Bytes) -> Result<T, Vec<Problem>>,
+) -> Result<Arc<T>, Vec<Problem>> {
+    let LiveFile { path, sha256: hash } = file;
     let of_file = |message: &str| vec![Problem::of_file(path.as_str(), message).help("refresh the source")];
     let source = load(hash).ok_or_else(|| of_file("the stored source of the last good version is missing"))?;
     if sha256(&source) != *hash {
         return Err(of_file("the stored source of the last good version is damaged"));
     }
-    Function::compile(path, &source).map(Arc::new)
+    compile(&source).map(Arc::new)
 }
 
 /// Why a restored topic is not as new or as good as it should be.

@@ -49,9 +49,12 @@ pub enum FailureCode {
     MissingParameter,
     /// A parameter has a value that cannot stand where the template puts it.
     InvalidParameter,
+    /// The message is not what the topic takes: no JSON, or JSON that does not fit its schema.
+    InvalidMessage,
     /// What was rendered is no object that a cluster could take.
     InvalidManifest,
-    /// What was rendered is larger than a cluster or a process can take.
+    /// The message is larger than the topic takes, where no function is named; or what a function renders is larger
+    /// than a cluster or a process can take.
     TooLarge,
     /// The policy refuses what was rendered.
     NotAdmitted,
@@ -65,9 +68,10 @@ pub enum FailureCode {
 
 impl FailureCode {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::MissingParameter,
         Self::InvalidParameter,
+        Self::InvalidMessage,
         Self::InvalidManifest,
         Self::TooLarge,
         Self::NotAdmitted,
@@ -81,6 +85,7 @@ impl FailureCode {
         match self {
             Self::MissingParameter => "missing-parameter",
             Self::InvalidParameter => "invalid-parameter",
+            Self::InvalidMessage => "invalid-message",
             Self::InvalidManifest => "invalid-manifest",
             Self::TooLarge => "too-large",
             Self::NotAdmitted => "not-admitted",

@@ -315,7 +315,14 @@ fn topic_broken(topic: &Topic) -> EngineError {
 }
 
 fn unplannable(error: plan::PlanError) -> EngineError {
-    let hops = error.failures.iter().any(|failure| failure.code == FailureCode::HopLimit);
-    let code = if hops { ErrorCode::HopLimit } else { ErrorCode::Unplannable };
+    // What a function renders may be too large too; that is another mistake.
+    let of_request = |code| error.failures.iter().any(|failure| failure.code == code && failure.function.is_none());
+    let code = if of_request(FailureCode::HopLimit) {
+        ErrorCode::HopLimit
+    } else if of_request(FailureCode::TooLarge) {
+        ErrorCode::TooLarge
+    } else {
+        ErrorCode::Unplannable
+    };
     EngineError { code, detail: error.to_string(), failures: error.failures }
 }

@@ -78,3 +78,37 @@ async fn two_config_files_are_a_mistake_and_one_of_either_form_is_not() {
     assert_eq!(refreshed["problems"][0]["message"], "this config file and `config.yml` are both here");
     server.publish("t", "what was served goes on being served").await;
 }
+
+#[tokio::test]
+async fn a_message_has_to_be_what_its_topic_says_also_after_a_restart() {
+    let repository = Repository::empty();
+    repository.write("a.yaml", &shell_job("true"));
+    repository.write("schema.json", r#"{"type": "object", "properties": {"size": {"maximum": 7}}}"#);
+    repository.write(
+        "config.json",
+        r#"{"topics": [{"name": "t", "configs": ["a.yaml"], "message": {"schema": "schema.json", "maxBytes": 30}}]}"#,
+    );
+    let mut server = Server::dev(repository.path()).await;
+    let long = format!("{{\"size\": 1, \"a\": \"{}\"}}", "x".repeat(30));
+    let checked = async |server: &Server| {
+        for (payload, status, code, told) in [
+            ("{\"size\": 8}", 422, "invalid-message", "`/size`: the value is greater than the maximum of 7"),
+            ("{\"size\": ", 422, "invalid-message", "is not JSON"),
+            (long.as_str(), 413, "too-large", "the topic `t` takes at most 30"),
+        ] {
+            for path in ["/publish/t", "/api/v1/topics/t:render"] {
+                let reply = server.post(path, payload.to_owned()).await;
+                assert_eq!((reply.status.as_u16(), reply.code()), (status, code.to_owned()), "{path} {payload}");
+                assert!(reply.text().contains(told), "{path} {payload}: {}", reply.text());
+            }
+        }
+        server.publish("t", "{\"size\": 7}").await;
+    };
+    checked(&server).await;
+    // The repository is broken when the server comes back: what was served is still checked as it was.
+    repository.write("schema.json", "{\"type\": 1}");
+    server.kill_and_restart("dev", repository.path()).await;
+    checked(&server).await;
+    let problems = server.get("/api/v1/source").await.json()["problems"].clone();
+    assert_eq!((&problems[0]["file"], &problems[0]["position"]["column"]), (&"schema.json".into(), &10.into()));
+}

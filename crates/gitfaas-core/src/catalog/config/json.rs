@@ -100,7 +100,7 @@ fn text<'b>(file: &str, bytes: &'b [u8]) -> Result<&'b str, Problem> {
 }
 
 /// What the bytes of a file say: the tree, where there is one at all, and what is not JSON about it.
-pub(super) fn read(file: &str, bytes: &[u8]) -> (Option<Node>, Vec<Problem>) {
+pub(in crate::catalog) fn read(file: &str, bytes: &[u8]) -> (Option<Node>, Vec<Problem>) {
     let text = match text(file, bytes) {
         Ok(text) => text,
         Err(problem) => return (None, vec![problem]),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::TopicConfig;
 use super::reader::{Keys, Reader};
+use super::rules::Rules;
 use super::words::quoted;
 use crate::id::{RequestId, RunId};
 use crate::problem::Position;
@@ -14,8 +15,8 @@ const FILE: Keys = Keys { of: "the config file", needed: &["topics"], optional: 
 const TOPIC: Keys = Keys {
     of: "a topic",
     needed: &["name", "configs"],
-    optional: &["params", "concurrency", "paused", "publishes"],
-    later: &["functions", "message"],
+    optional: &["params", "message", "concurrency", "paused", "publishes"],
+    later: &["functions"],
 };
 
 impl Reader<'_> {
@@ -53,9 +54,9 @@ impl Reader<'_> {
         let name = name.and_then(|entry| self.name(&entry.value, "the `name` of a topic", "a string"));
         let configs = members.get("configs").map(|entry| &entry.value);
         let functions = configs.map(|configs| self.functions(configs)).unwrap_or_default();
-        let (rules, params, publishes) = self.rules(&members);
+        let Rules { topic: rules, params, publishes, schema } = self.rules(&members);
         let (name, position) = name?;
-        Some(TopicConfig { name, position, functions, rules, params, publishes })
+        Some(TopicConfig { name, position, functions, rules, params, publishes, schema })
     }
 
     fn functions(&mut self, configs: &Node) -> Vec<(FunctionName, Position)> {

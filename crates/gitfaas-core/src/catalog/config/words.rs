@@ -23,7 +23,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// The text with nothing in it that a terminal would obey or that could not be seen.
-pub(super) fn harmless(text: &str) -> String {
+pub(in crate::catalog) fn harmless(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
