@@ -234,6 +234,10 @@ pub struct Run {
     /// Who applies it; set exactly while `applying`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<Mark>,
+    /// Who cancelled it while it was being applied: it is cancelled with this reason once that has a verdict. Set only
+    /// while `applying`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelling: Option<Reason>,
     /// How often applying this try failed for a passing reason.
     #[serde(default)]
     pub apply_failures: u32,
@@ -243,6 +247,13 @@ pub struct Run {
     /// Whether the logs of the ended try are in the store, so that the cluster may collect the Jobs.
     #[serde(default)]
     pub logs_captured: bool,
+    /// Whether a person gave it up for good, so that it is no dead letter any more. Set only while `failed`,
+    /// `interrupted` or `unknown`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub purged: bool,
+    /// The revision that its manifests were made from, where that is another than its request's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
     /// When the request was accepted.
     pub created_at: Timestamp,
     /// When the first process of this try was seen.
@@ -268,9 +279,12 @@ impl Run {
             attempts: 0,
             exit_code: None,
             mark: None,
+            cancelling: None,
             apply_failures: 0,
             due_at: Some(now),
             logs_captured: false,
+            purged: false,
+            revision: None,
             created_at: now,
             started_at: None,
             finished_at: None,
@@ -280,5 +294,22 @@ impl Run {
     /// The request it belongs to.
     pub fn request(&self) -> RequestId {
         self.id.request()
+    }
+
+    /// Whether it gave up and waits for somebody to decide: to be redriven, or purged.
+    pub const fn is_dead_letter(&self) -> bool {
+        matches!(self.phase, Phase::Failed | Phase::Interrupted | Phase::Unknown) && !self.purged
+    }
+
+    /// The Jobs of its present try that are not over.
+    pub fn live_jobs(&self) -> impl Iterator<Item = &ObjectKey> {
+        let is_live = |object: &&RunObject| object.job.as_ref().is_some_and(|job| !job.is_final());
+        self.objects.iter().filter(is_live).map(|object| &object.key)
+    }
+
+    /// Whether nothing is left to be done about its present try: it is over, so are its Jobs, and their logs are kept.
+    pub fn is_done(&self) -> bool {
+        let has_jobs = self.objects.iter().any(|object| object.job.is_some());
+        self.phase.is_final() && self.live_jobs().next().is_none() && (self.logs_captured || !has_jobs)
     }
 }

@@ -14,6 +14,7 @@ mod prefer;
 mod publish;
 mod read;
 mod render;
+mod requests;
 mod status;
 mod topics;
 mod verb;
@@ -86,7 +87,7 @@ pub fn router(engine: Arc<Engine>, limits: Limits) -> Router {
 /// Every route, with what the contract says about it. A new one is a handler with `#[utoipa::path]`, a line here, and a
 /// line in `contract/refusals.rs`. Verbs on one thing are one route, and bring their part of the contract along.
 fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(contract::head().merge_from(topics::Verbs::openapi()))
+    OpenApiRouter::with_openapi(verbs(contract::head()))
         .routes(routes!(publish::publish))
         .routes(routes!(publish::respond, old::responses))
         .routes(routes!(old::refresh, old::refresh_by_get))
@@ -100,6 +101,7 @@ fn routes() -> OpenApiRouter<App> {
         .route("/api/v1/topics/{topic}", post(topics::act))
         .routes(routes!(read::requests))
         .routes(routes!(read::request))
+        .route("/api/v1/requests/{id}", post(requests::act))
         .routes(routes!(read::message))
         .routes(routes!(read::responses))
         .routes(routes!(events::events))
@@ -109,6 +111,10 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(explain::explanation))
         .routes(routes!(status::source))
         .routes(routes!(status::workers))
+}
+
+fn verbs(contract: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    contract.merge_from(topics::Verbs::openapi()).merge_from(requests::Verbs::openapi())
 }
 
 async fn no_route(uri: axum::http::Uri) -> ApiError {

@@ -1,10 +1,11 @@
-//! The verbs of gitfaas over its four seams: publish, render, dispatch, observe, respond, refresh, expire,
+//! The verbs of gitfaas over its four seams: publish, render, dispatch, observe, cancel, respond, refresh, expire,
 //! query.
 //!
 //! The engine knows the traits, not what is behind them, and nothing of HTTP. Each verb has a file; what may follow
 //! what is decided in the core.
 
 mod caller;
+mod cancel;
 mod dispatch;
 mod error;
 mod expire;
@@ -41,6 +42,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::caller::Caller;
+pub use self::cancel::Cancelled;
 pub use self::dispatch::Recovered;
 pub use self::error::{EngineError, ErrorCode};
 pub(crate) use self::follow::after_cut;

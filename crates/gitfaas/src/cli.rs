@@ -25,7 +25,7 @@ pub(crate) use doctor::Doctor;
 pub(crate) use documents::{Completions, Document, Man};
 pub(crate) use functions::{Diff, Lint, ManifestFormat, OneTopic, PolicyArgs, Render, Topics};
 pub(crate) use new::{Language, New, NewFunction};
-pub(crate) use requests::{Get, List, Logs, MessageArgs, Publish, Response, RunOrRequest};
+pub(crate) use requests::{Cancel, Get, List, Logs, MessageArgs, Publish, Response, RunOrRequest};
 pub(crate) use serve::{Demo, Dev, Serve};
 pub(crate) use settings::{LogFormat, Settings};
 pub(crate) use value::Data;
@@ -65,6 +65,8 @@ pub(crate) enum Command {
     Response(Response),
     /// Print the logs of a run
     Logs(Logs),
+    /// Cancel the runs of a request
+    Cancel(Cancel),
     /// List topics with their functions, or show one
     Topics(Topics),
     /// Hold the runs of a topic back: it accepts, and what is live goes on

@@ -128,12 +128,12 @@ impl Client {
 
     /// Pauses a topic.
     pub(crate) async fn pause(&self, topic: &TopicName) -> Result<Answer<wire::TopicView>, Error> {
-        self.post(&["api", "v1", "topics", &format!("{topic}:pause")]).await
+        self.post(&["api", "v1", "topics", &format!("{topic}:pause")], &[]).await
     }
 
     /// Resumes a topic.
     pub(crate) async fn resume(&self, topic: &TopicName) -> Result<Answer<wire::TopicView>, Error> {
-        self.post(&["api", "v1", "topics", &format!("{topic}:resume")]).await
+        self.post(&["api", "v1", "topics", &format!("{topic}:resume")], &[]).await
     }
 
     /// Whether it can serve.
@@ -189,6 +189,24 @@ impl Client {
         Ok(LogLines::new(self.server(), response))
     }
 
+    /// Cancels the runs of a request.
+    pub(crate) async fn cancel(&self, id: RequestId, descendants: bool) -> Result<Answer<wire::CancelledView>, Error> {
+        let query = if descendants { vec![("descendants", "true".to_owned())] } else { vec![] };
+        self.post(&["api", "v1", "requests", &format!("{id}:cancel")], &query).await
+    }
+
+    async fn post<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&'static str, String)],
+    ) -> Result<Answer<T>, Error> {
+        let mut url = self.url(path)?;
+        address::set_query(&mut url, query.iter().map(|(name, value)| (*name, value.as_str())));
+        let request = self.request(Method::POST, url).header(ACCEPT, "application/json").timeout(ANSWER);
+        let response = request.send().await.map_err(|error| Error::of_transport(self.server(), &error))?;
+        self.read(response).await
+    }
+
     async fn get<T: DeserializeOwned>(
         &self,
         path: &[&str],
@@ -198,12 +216,6 @@ impl Client {
         let mut url = self.url(path)?;
         address::set_query(&mut url, query.iter().map(|(name, value)| (*name, value.as_str())));
         let request = self.request(Method::GET, url).header(ACCEPT, "application/json").timeout(wait + ANSWER);
-        let response = request.send().await.map_err(|error| Error::of_transport(self.server(), &error))?;
-        self.read(response).await
-    }
-
-    async fn post<T: DeserializeOwned>(&self, path: &[&str]) -> Result<Answer<T>, Error> {
-        let request = self.request(Method::POST, self.url(path)?).header(ACCEPT, "application/json").timeout(ANSWER);
         let response = request.send().await.map_err(|error| Error::of_transport(self.server(), &error))?;
         self.read(response).await
     }

@@ -1,6 +1,7 @@
 //! The commands: one module each, called from `main` through [`run`].
 
 mod backup;
+mod cancel;
 mod demo;
 mod dev;
 mod diff;
@@ -43,6 +44,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::List(arguments) => wait_for(list::run(arguments, out)),
         Command::Response(arguments) => wait_for(response::run(arguments, out)),
         Command::Logs(arguments) => wait_for(logs::run(arguments, out)),
+        Command::Cancel(arguments) => wait_for(cancel::run(arguments, out)),
         Command::Topics(arguments) => wait_for(topics::run(arguments, out)),
         Command::Pause(arguments) => wait_for(pause::pause(arguments)),
         Command::Resume(arguments) => wait_for(pause::resume(arguments)),

@@ -43,6 +43,7 @@ fn stands(run: &Run) -> String {
         Phase::Running => format!("attempt {} runs", run.attempts.max(1)),
         Phase::Succeeded if has_jobs => "each of its Jobs succeeded".to_owned(),
         Phase::Succeeded => "everything was applied, and it has no Job that could run".to_owned(),
+        Phase::Failed if run.purged => "it gave up, and somebody gave it up for good".to_owned(),
         Phase::Failed => "it gave up: it is a dead letter".to_owned(),
         Phase::Cancelled => "somebody cancelled it".to_owned(),
         Phase::Interrupted => "its processes were ended from outside".to_owned(),
@@ -58,6 +59,9 @@ fn next(run: &Run, held: Option<&Reason>, now: Timestamp) -> String {
             Some(due) => format!("it is applied again at {due}"),
             None => "it is applied as soon as the server has a place for it".to_owned(),
         },
+        Phase::Applying if run.cancelling.is_some() => {
+            "it is cancelled when the cluster has answered for each object, and its Jobs are ended".to_owned()
+        }
         Phase::Applying => {
             "it goes on when the cluster has answered for each object; should the server end meanwhile, the \
              next one applies the same try again, which makes nothing twice"
@@ -65,15 +69,21 @@ fn next(run: &Run, held: Option<&Reason>, now: Timestamp) -> String {
         }
         Phase::Pending => "it runs when the cluster starts a process".to_owned(),
         Phase::Running => "it is settled when the cluster says that its Jobs are over".to_owned(),
-        Phase::Failed | Phase::Unknown | Phase::Interrupted | Phase::Expired => {
-            "nothing by itself; it can be tried again".to_owned()
+        Phase::Cancelled if run.live_jobs().next().is_some() => "its Jobs are being ended".to_owned(),
+        Phase::Failed | Phase::Unknown | Phase::Interrupted if !run.purged => {
+            "nothing by itself; it can be redriven, or purged".to_owned()
         }
-        Phase::Succeeded | Phase::Cancelled => "nothing; it is forgotten with its request".to_owned(),
+        Phase::Failed | Phase::Unknown | Phase::Interrupted | Phase::Expired | Phase::Succeeded | Phase::Cancelled => {
+            "nothing; it is forgotten with its request".to_owned()
+        }
     }
 }
 
 fn facts(run: &Run) -> Vec<String> {
     let mut facts = vec![format!("this is try {}, accepted at {}", run.try_no, run.created_at)];
+    if let Some(revision) = &run.revision {
+        facts.push(format!("it is made from {revision}, a later revision than its request's"));
+    }
     if let Some(started) = run.started_at {
         facts.push(format!("{} of it since {started}", times(run.attempts, "attempt")));
     }

@@ -23,6 +23,15 @@ pub enum Event {
     Missing(ObjectKey),
     /// Its logs are in the store.
     LogsCaptured,
+    /// Somebody wants it to end, for this reason.
+    Cancelled(Reason),
+    /// Somebody wants a dead letter to be tried once more.
+    Redriven {
+        /// The revision that its manifests are made from now; `None` when they are what they were.
+        revision: Option<String>,
+    },
+    /// Somebody gives a dead letter up for good.
+    Purged,
 }
 
 /// Why applying failed, and whether trying again can help.
@@ -60,8 +69,10 @@ pub struct Observation {
 pub enum Effect {
     /// Fetch the logs of its Jobs into the store, then say [`Event::LogsCaptured`].
     CaptureLogs,
-    /// Its Jobs may be collected: their own time to live begins to count.
-    Release,
+    /// These Jobs may be collected: their own time to live begins to count.
+    Release(Vec<ObjectKey>),
+    /// Nothing of these Jobs may run any more.
+    End(Vec<ObjectKey>),
 }
 
 /// The outcome of a step.
@@ -81,28 +92,70 @@ impl Step {
 
 /// What `event` makes of `run` at `now`.
 ///
-/// A final phase never changes, an observation about another try changes nothing, and an event told twice changes nothing
-/// the second time; so a caller may tell what it knows as often as it likes.
+/// A final phase never changes but by [`Event::Redriven`], an observation about another try changes nothing, and what
+/// the cluster says twice changes nothing the second time; so a caller may tell what it knows as often as it likes.
+///
+/// A dead letter is redriven only when it [is done](Run::is_done): until then its try could still leave something behind.
 pub fn step(run: &Run, event: Event, now: Timestamp) -> Step {
     let mut next = run.clone();
     match event {
-        Event::Marked(mark) => marked(&mut next, mark),
+        Event::Marked(mark) => marked(&mut next, mark, now),
         Event::Applied(objects) => applied(&mut next, objects, now),
         Event::ApplyFailed(objects, failure) => apply_failed(&mut next, objects, failure, now),
         Event::Observed(observation) if observation.try_no == run.try_no => observed(&mut next, observation, now),
-        Event::Observed(_) => return Step::nothing(),
+        Event::Observed(observation) => return left_over(run, observation),
         Event::Missing(job) => missing(&mut next, &job, now),
         Event::LogsCaptured if next.phase.is_final() => next.logs_captured = true,
         Event::LogsCaptured => {}
+        Event::Cancelled(reason) => cancelled(&mut next, reason, now),
+        Event::Redriven { revision } => redriven(&mut next, revision, now),
+        Event::Purged => next.purged |= next.is_dead_letter(),
     }
     let effects = effects(&next);
     Step { next: (next != *run).then_some(next), effects }
 }
 
-fn marked(run: &mut Run, mark: Mark) {
+/// A Job of an earlier try that turns up again: that try was done when the run was redriven.
+fn left_over(run: &Run, observation: Observation) -> Step {
+    if observation.try_no > run.try_no {
+        return Step::nothing();
+    }
+    let jobs = vec![observation.job];
+    let effect = if observation.state.is_final() { Effect::Release(jobs) } else { Effect::End(jobs) };
+    Step { next: None, effects: vec![effect] }
+}
+
+fn cancelled(run: &mut Run, reason: Reason, now: Timestamp) {
+    match run.phase {
+        Phase::Queued | Phase::Pending | Phase::Running => finish(run, Phase::Cancelled, Some(reason), now),
+        // What it makes is known when it has been applied; until then it could not be ended.
+        Phase::Applying => {
+            run.cancelling.get_or_insert(reason);
+        }
+        _ => {}
+    }
+}
+
+fn redriven(run: &mut Run, revision: Option<String>, now: Timestamp) {
+    if !run.is_dead_letter() || !run.is_done() {
+        return;
+    }
+    let planned = Run::planned(run.id, run.topic.clone(), run.function.clone(), run.ordinal, now);
+    *run = Run {
+        try_no: Try(run.try_no.0.saturating_add(1)),
+        revision: revision.or_else(|| run.revision.take()),
+        created_at: run.created_at,
+        ..planned
+    };
+}
+
+fn marked(run: &mut Run, mark: Mark, now: Timestamp) {
     // A run that is already applying was marked by an earlier life of a server: its objects may exist, and applying
-    // the same try again is how one finds out.
-    if matches!(run.phase, Phase::Queued | Phase::Applying) {
+    // the same try again is how one finds out. One that is to be cancelled need not be found out: what exists of it is
+    // ended when the cluster tells of it.
+    if let Some(reason) = run.cancelling.take() {
+        finish(run, Phase::Cancelled, Some(reason), now);
+    } else if matches!(run.phase, Phase::Queued | Phase::Applying) {
         run.phase = Phase::Applying;
         run.mark = Some(mark);
         run.due_at = None;
@@ -116,7 +169,12 @@ fn applied(run: &mut Run, objects: Vec<ObjectKey>, now: Timestamp) {
     }
     add_objects(run, objects);
     run.mark = None;
+    let cancelling = run.cancelling.take();
     conclude(run, now);
+    // What is over by then has ended by itself.
+    if let Some(reason) = cancelling.filter(|_| !run.phase.is_final()) {
+        finish(run, Phase::Cancelled, Some(reason), now);
+    }
 }
 
 fn add_objects(run: &mut Run, objects: Vec<ObjectKey>) {
@@ -139,6 +197,9 @@ fn apply_failed(run: &mut Run, objects: Vec<ObjectKey>, failure: ApplyFailure, n
     add_objects(run, objects);
     run.mark = None;
     run.apply_failures = run.apply_failures.saturating_add(1);
+    if let Some(reason) = run.cancelling.take() {
+        return finish(run, Phase::Cancelled, Some(reason), now);
+    }
     match failure {
         ApplyFailure::Passing { retry_at, reason } => {
             run.phase = Phase::Queued;
@@ -233,12 +294,19 @@ fn finish(run: &mut Run, phase: Phase, reason: Option<Reason>, now: Timestamp) {
 
 /// What a run in this state asks for. A function of the state alone, so that what a crash swallowed is asked again.
 fn effects(run: &Run) -> Vec<Effect> {
-    let mut jobs = run.objects.iter().filter_map(|object| object.job.as_ref()).peekable();
-    let jobs_ended = jobs.peek().is_some() && jobs.all(JobState::is_final);
-    match (run.phase.is_final() && jobs_ended, run.logs_captured) {
+    if !run.phase.is_final() {
+        return Vec::new();
+    }
+    let live: Vec<ObjectKey> = run.live_jobs().cloned().collect();
+    let jobs: Vec<ObjectKey> =
+        run.objects.iter().filter(|object| object.job.is_some()).map(|object| object.key.clone()).collect();
+    match (live.is_empty(), run.phase) {
+        (false, Phase::Cancelled) => vec![Effect::End(live)],
+        // The others go on when one has failed.
         (false, _) => Vec::new(),
-        (true, false) => vec![Effect::CaptureLogs],
-        (true, true) => vec![Effect::Release],
+        (true, _) if jobs.is_empty() => Vec::new(),
+        (true, _) if run.logs_captured => vec![Effect::Release(jobs)],
+        (true, _) => vec![Effect::CaptureLogs],
     }
 }
 

@@ -24,7 +24,7 @@ use utoipa::ToSchema;
 pub use self::old::{Alive, OldResponses, Refreshed};
 pub use self::problem::{FailureView, ProblemView};
 pub use self::publish::{ApplyReport, Receipt};
-pub use self::request::{RequestView, TreeView};
+pub use self::request::{CancelledView, RequestView, TreeView};
 pub use self::response::{Answered, Body, ResponseView};
 pub use self::run::{ExplanationView, LogView, RunView};
 pub use self::source::{Ready, SourceView};

@@ -160,6 +160,11 @@ impl Engine {
             Marking::Full => return Ok(Taken::NoSlot),
             Marking::Changed => return Ok(Taken::NotOurs),
         }
+        if marked.phase != Phase::Applying {
+            // It was to be cancelled when its server ended.
+            self.settled(&run, &marked);
+            return Ok(Taken::Ours);
+        }
         let engine = self.clone();
         self.tasks.spawn(async move {
             engine.apply_stored(marked).await;

@@ -11,10 +11,11 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use gitfaas_core::id::RunId;
-use gitfaas_core::run::{ObjectKey, Run};
+use gitfaas_core::run::Run;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::observe::jobs;
 use super::{Engine, EngineError, ErrorCode};
 use crate::cluster::{LogChunk, LogPart};
 
@@ -96,10 +97,6 @@ async fn while_read<T>(sender: mpsc::Sender<LogChunk>, work: impl Future<Output 
         done = work => Some(done),
         () = sender.closed() => None,
     }
-}
-
-fn jobs(run: &Run) -> impl Iterator<Item = &ObjectKey> {
-    run.objects.iter().filter(|object| object.job.is_some()).map(|object| &object.key)
 }
 
 /// Somebody who follows, and how much of each part they have.

@@ -8,6 +8,8 @@ use gitfaas_core::run::{ObjectKey, Phase, Run};
 
 use super::{Engine, EngineError, ErrorCode};
 
+/// The phases of runs whose Jobs may be alive.
+const MAY_LIVE: [Phase; 5] = [Phase::Pending, Phase::Running, Phase::Failed, Phase::Interrupted, Phase::Cancelled];
 /// How often a lost race for one run is run again; each loss means that somebody else made progress.
 const RACES: usize = 1000;
 
@@ -28,7 +30,7 @@ impl Engine {
         self.tell(run, Event::Missing(job)).await.map(drop)
     }
 
-    /// The Jobs that the ledger believes to be alive, with their runs.
+    /// The Jobs that the ledger believes to be alive, with their runs; also of runs that are over while a Job is not.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -36,13 +38,11 @@ impl Engine {
         let mut after = None;
         let mut live = Vec::new();
         loop {
-            let runs = self.parts.store.runs_in(&[Phase::Pending, Phase::Running], after, 500).await?;
+            let runs = self.parts.store.runs_in(&MAY_LIVE, after, 500).await?;
             let Some(last) = runs.last() else { return Ok(live) };
             after = Some(last.id);
             for run in runs {
-                let jobs =
-                    run.objects.into_iter().filter(|object| object.job.as_ref().is_some_and(|job| !job.is_final()));
-                live.extend(jobs.map(|object| (run.id, object.key)));
+                live.extend(run.live_jobs().map(|job| (run.id, job.clone())));
             }
         }
     }
@@ -74,7 +74,7 @@ impl Engine {
         Err(EngineError::new(ErrorCode::Internal, format!("the run {id} changes faster than it can be settled")))
     }
 
-    fn settled(&self, before: &Run, after: &Run) {
+    pub(super) fn settled(&self, before: &Run, after: &Run) {
         if before.phase != after.phase {
             let reason = after.reason.as_ref().map(|reason| reason.code.as_str());
             tracing::info!(run.id = %after.id, run.phase = %after.phase, run.reason = reason, topic.name = %after.topic, "run moved on");
@@ -98,9 +98,26 @@ impl Engine {
         self.tasks.spawn(async move {
             match effect {
                 Effect::CaptureLogs => engine.capture_logs(run).await,
-                Effect::Release => engine.release(&run).await,
+                Effect::Release(jobs) => engine.release(run.id, &jobs).await,
+                Effect::End(jobs) => engine.end(run.id, &jobs).await,
             }
         });
+    }
+
+    /// Ends Jobs. What fails is tried again until the server stops; then the next one does it, when the cluster tells
+    /// of the Job.
+    async fn end(&self, run: RunId, jobs: &[ObjectKey]) {
+        for job in jobs {
+            let mut failures = 0;
+            while let Err(error) = self.parts.cluster.end(job).await {
+                failures += 1;
+                tracing::warn!(run.id = %run, %error, "cannot end the Job yet");
+                tokio::select! {
+                    () = tokio::time::sleep(self.settings.backoff.ceiling(failures)) => {}
+                    () = self.stopping.cancelled() => return,
+                }
+            }
+        }
     }
 
     /// Keeps the logs of an ended try, then lets go of its Jobs. What fails is tried again until the server stops; then
@@ -126,26 +143,32 @@ impl Engine {
     async fn keep_logs(self: &Arc<Self>, ended: &Run) -> Result<(), EngineError> {
         let Some(run) = self.parts.store.run(ended.id).await? else {
             // Forgotten meanwhile: nobody will ask for its logs.
-            self.release(ended).await;
+            let jobs: Vec<ObjectKey> = jobs(ended).cloned().collect();
+            self.release(ended.id, &jobs).await;
             return Ok(());
         };
         if run.logs_captured || run.try_no != ended.try_no {
             return Ok(());
         }
-        for job in run.objects.iter().filter(|object| object.job.is_some()) {
-            let parts = self.parts.cluster.logs(&job.key, self.settings.log_tail).await;
+        for job in jobs(&run) {
+            let parts = self.parts.cluster.logs(job, self.settings.log_tail).await;
             let parts = parts.map_err(|error| EngineError::new(ErrorCode::ClusterUnavailable, error.message))?;
-            self.parts.store.put_logs(run.id, run.try_no, &job.key.name, parts).await?;
+            self.parts.store.put_logs(run.id, run.try_no, &job.name, parts).await?;
         }
         // Boxed: the step after this one carries out an effect too.
         Box::pin(self.tell(run.id, Event::LogsCaptured)).await.map(drop)
     }
 
-    async fn release(&self, run: &Run) {
-        for job in run.objects.iter().filter(|object| object.job.is_some()) {
-            if let Err(error) = self.parts.cluster.release(&job.key).await {
-                tracing::warn!(run.id = %run.id, %error, "cannot release the Job yet");
+    async fn release(&self, run: RunId, jobs: &[ObjectKey]) {
+        for job in jobs {
+            if let Err(error) = self.parts.cluster.release(job).await {
+                tracing::warn!(run.id = %run, %error, "cannot release the Job yet");
             }
         }
     }
+}
+
+/// The Jobs of a run's present try.
+pub(super) fn jobs(run: &Run) -> impl Iterator<Item = &ObjectKey> {
+    run.objects.iter().filter(|object| object.job.is_some()).map(|object| &object.key)
 }

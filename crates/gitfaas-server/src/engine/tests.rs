@@ -31,7 +31,7 @@ spec:
   template:
     spec:
       restartPolicy: Never
-      containers: [{name: main, image: registry.example/sh:7, command: [sh, -c, "echo said"]}]
+      containers: [{name: main, image: registry.example/sh:7, command: [sh, -c, "SCRIPT"]}]
 "#;
 
 /// Not a test of its own: what the cluster of the other tests calls as `gitfaas supervise`.
@@ -62,11 +62,16 @@ impl Bench {
 
     /// The same, with rules for the topic, each followed by a comma.
     async fn start_with(rules: &str) -> Self {
+        Self::of(rules, "echo said").await
+    }
+
+    /// One with these rules, whose function is this shell script.
+    async fn of(rules: &str, script: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (data, functions) = (folder.path().join("data"), folder.path().join("functions"));
         std::fs::create_dir_all(&functions).expect("a folder");
         std::fs::write(functions.join("config.json"), config(rules)).expect("a file");
-        std::fs::write(functions.join("said.yaml"), FUNCTION).expect("a file");
+        std::fs::write(functions.join("said.yaml"), FUNCTION.replace("SCRIPT", script)).expect("a file");
         let args = ["--exact", "engine::tests::supervise", "--nocapture", "--test-threads=1"];
         let program = std::env::current_exe().expect("this program");
         let usual = ClusterSettings::new(data.clone(), functions.clone(), program.clone(), None);
@@ -284,4 +289,49 @@ async fn a_tree_leaves_out_answers_that_are_more_than_it_may_hold_and_says_so() 
     assert_eq!(answered(16 * 1024 * 1024).await, (1, false));
     assert_eq!(answered(16 * 1024 * 1024 + 1).await, (0, true));
     assert_eq!(answered(1).await, (1, false), "only the newest answer counts");
+}
+
+#[tokio::test]
+async fn a_queued_run_that_is_cancelled_is_never_applied() {
+    let bench = Bench::start().await;
+    let run = bench.queued().await;
+    let told = bench.engine.cancel(run.request(), false, Caller::Anyone).await.expect("cancelled");
+    assert_eq!(told.runs[0].phase, Phase::Cancelled);
+    assert_eq!(bench.engine.dispatch_due().await.expect("a look"), None);
+    assert!(bench.engine.run(run.id).await.expect("a run").objects.is_empty());
+}
+
+#[tokio::test]
+async fn a_run_cancelled_while_its_server_applied_it_is_over_in_the_next_life_without_being_applied() {
+    let bench = Bench::start().await;
+    let run = bench.queued().await;
+    let marked = step(&run, Event::Marked(bench.engine.mark()), bench.engine.now()).next.expect("a mark");
+    assert!(bench.engine.parts.store.settle(&run, &marked).await.expect("settled"));
+    let told = bench.engine.cancel(run.request(), false, Caller::Anyone).await.expect("cancelled");
+    assert_eq!(told.runs[0].phase, Phase::Applying, "nobody knows what it made");
+    assert!(told.runs[0].cancelling.is_some());
+    bench.engine.recover().await.expect("recovered");
+    let run = bench.engine.run(run.id).await.expect("a run");
+    assert_eq!((run.phase, run.objects), (Phase::Cancelled, Vec::new()));
+}
+
+#[tokio::test]
+async fn an_end_that_was_wanted_and_not_asked_for_is_asked_when_the_cluster_tells_of_the_job() {
+    let bench = Bench::of("", "exec sleep 300").await;
+    let run = bench.applied().await;
+    // What a kill between the two leaves.
+    let reason = gitfaas_core::run::Reason::new("Cancelled", "somebody cancelled it");
+    let cancelled = step(&run, Event::Cancelled(reason), bench.engine.now()).next.expect("cancelled");
+    assert!(bench.engine.parts.store.settle(&run, &cancelled).await.expect("settled"));
+    let job = run.objects[0].key.clone();
+    let live = bench.engine.live_jobs().await.expect("read");
+    assert_eq!(live, [(run.id, job.clone())], "its disappearance would be noticed too");
+    let state = gitfaas_core::run::JobState::Running;
+    let seen = Observation { try_no: run.try_no, job, state, attempts: 1 };
+    bench.engine.observe(run.id, seen).await.expect("observed");
+    let end = bench.end_of(&run).await;
+    bench.engine.observe(run.id, end).await.expect("observed");
+    let run = bench.until(run.id, |run| run.logs_captured).await;
+    assert_eq!(run.phase, Phase::Cancelled);
+    assert!(bench.engine.live_jobs().await.expect("read").is_empty());
 }

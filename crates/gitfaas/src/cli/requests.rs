@@ -1,4 +1,5 @@
-//! What commands about messages and what became of them take: `publish`, `get`, `list`, `response`, `logs`.
+//! What commands about messages and what became of them take: `publish`, `get`, `list`, `response`, `logs`,
+//! `cancel`.
 
 use std::time::Duration;
 
@@ -126,6 +127,23 @@ pub(crate) struct Logs {
     /// Go on as more is written, until the run ends
     #[arg(short, long)]
     pub(crate) follow: bool,
+    /// Where to ask
+    #[command(flatten)]
+    pub(crate) address: ServerAddress,
+}
+
+/// `gitfaas cancel`.
+#[derive(Debug, Args)]
+pub(crate) struct Cancel {
+    /// The request's id, as `publish` printed it
+    #[arg(value_name = "REQUEST")]
+    pub(crate) request: RequestId,
+    /// Also cancel what its runs published, and so on
+    #[arg(long)]
+    pub(crate) descendants: bool,
+    /// How the output looks
+    #[command(flatten)]
+    pub(crate) output: Output,
     /// Where to ask
     #[command(flatten)]
     pub(crate) address: ServerAddress,

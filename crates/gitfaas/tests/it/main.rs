@@ -5,6 +5,7 @@
 mod answers;
 mod backup;
 mod browser;
+mod cancel;
 mod commands;
 mod disk;
 mod dry_run;

@@ -82,6 +82,7 @@ pub(super) const BY_OPERATION: &[(&str, &[ErrorCode])] = &[
     ),
     ("listRequests", &[InvalidRequest, RecordDamaged, StoreUnavailable]),
     ("getRequest", &[InvalidRequest, NotFound, RecordDamaged, StoreUnavailable]),
+    ("cancelRequest", &[InvalidRequest, InvalidToken, NotFound, RecordDamaged, StoreUnavailable]),
     ("getMessage", &[InvalidRequest, NotFound, RecordDamaged, StoreUnavailable]),
     ("listResponses", &[InvalidRequest, NotFound, RecordDamaged, StoreUnavailable]),
     ("followRequest", &[InvalidRequest, NotFound, RecordDamaged, StoreUnavailable]),

@@ -47,6 +47,19 @@ pub struct RequestView {
     pub runs: Vec<RunView>,
 }
 
+/// A request whose runs were cancelled: `POST /api/v1/requests/{id}:cancel`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CancelledView {
+    /// The request as it stands.
+    pub request: RequestView,
+    /// How many of the requests that followed from it were cancelled too, where that was asked.
+    pub descendants: usize,
+    /// Whether more requests followed from it than one answer gets to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
+}
+
 /// A request, its answers, and the requests that its runs published: `GET /api/v1/requests/{id}/tree`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

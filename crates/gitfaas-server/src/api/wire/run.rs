@@ -60,6 +60,15 @@ pub struct RunView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::Time>)]
     pub finished_at: Option<Timestamp>,
+    /// Whether it is to be cancelled, as soon as the cluster has answered for each of its objects.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancelling: bool,
+    /// Whether it gave up and waits to be redriven or purged.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dead_letter: bool,
+    /// The revision that its present try is made from, where that is another than its request's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
     /// When it is tried again, for a run that waits after a passing failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::Time>)]

@@ -22,6 +22,9 @@ pub(crate) fn request(number: u8, topic: &str, runs: &[(&str, Phase)], parent: O
         let function = function.parse().expect("a path");
         let begun = !matches!(phase, Phase::Queued | Phase::Applying | Phase::Pending);
         RunView {
+            cancelling: false,
+            dead_letter: false,
+            revision: None,
             id: RunId::derive(id, &function),
             request: id,
             topic: topic.clone(),
