@@ -8,6 +8,7 @@ mod browser;
 mod cancel;
 mod commands;
 mod disk;
+mod docs;
 mod dry_run;
 mod errors;
 mod events;

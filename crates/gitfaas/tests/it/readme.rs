@@ -1,12 +1,10 @@
 //! The README, taken at its word: its first steps are typed, and its demo is compared with what the demo says.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
-use crate::support::{Repository, Server, checkout, program};
+use crate::support::reader::{Reader, blocks, printed};
+use crate::support::{Server, checkout, program};
 
-/// Where a reader's server answers; a test's has a port of its own.
-const USUAL: &str = "http://127.0.0.1:5000";
 /// The one command that is not run as it stands: it would compile everything once more, for the program under test.
 const INSTALL: &str = "cargo install --locked --path crates/gitfaas";
 
@@ -18,62 +16,6 @@ fn readme() -> String {
 fn section<'a>(text: &'a str, heading: &str) -> &'a str {
     let (_, rest) = text.split_once(&format!("\n## {heading}\n")).expect("the heading");
     rest.split("\n## ").next().unwrap_or(rest)
-}
-
-/// A block of code: its language, and what was said since the block before.
-struct Block<'a> {
-    before: &'a str,
-    language: &'a str,
-    code: &'a str,
-}
-
-fn blocks(text: &str) -> Vec<Block<'_>> {
-    let parts: Vec<&str> = text.split("```").collect();
-    let pairs = parts.chunks_exact(2);
-    pairs
-        .map(|pair| {
-            let (language, code) = pair[1].split_once('\n').expect("a line after the fence");
-            Block { before: pair[0], language, code }
-        })
-        .collect()
-}
-
-/// A reader at a shell, with the program on the path.
-struct Reader {
-    folder: Repository,
-    path: String,
-}
-
-impl Reader {
-    fn new() -> Self {
-        let folder = program().parent().map(Path::to_path_buf).expect("a folder");
-        let known = std::env::vars().find(|(name, _)| name == "PATH").map(|(_, path)| path).unwrap_or_default();
-        Self { folder: Repository::empty(), path: format!("{}:{known}", folder.display()) }
-    }
-
-    fn file(&self, path: &str) -> PathBuf {
-        self.folder.file(path)
-    }
-
-    /// Types a command against a server, and gives what it printed; it has to succeed.
-    fn types(&self, command: &str, server: Option<&Server>) -> String {
-        let url = server.map_or(USUAL, |server| &server.url);
-        let output = Command::new("sh")
-            .args(["-c", &command.replace(USUAL, url)])
-            .current_dir(self.folder.path())
-            .env("PATH", &self.path)
-            .env("GITFAAS_SERVER", url)
-            .env("NO_COLOR", "1")
-            .output()
-            .expect("run");
-        printed(command, &output)
-    }
-}
-
-fn printed(command: &str, output: &Output) -> String {
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{command}: {said}\n{}", String::from_utf8_lossy(&output.stderr));
-    said
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! What the tests stand on: a functions repository in a folder, the real server over it, and waiting on conditions.
 
+pub(crate) mod reader;
 mod repository;
 mod server;
 
