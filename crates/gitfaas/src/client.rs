@@ -172,13 +172,22 @@ impl Client {
 
     /// The logs of a run as plain text; with `follow` until the run ends, however long that takes.
     pub(crate) async fn logs(&self, run: RunId, follow: bool) -> Result<LogLines, Error> {
+        self.log_lines(run, follow, "text/plain").await
+    }
+
+    /// The same, each line a JSON object: [`wire::LogLine`].
+    pub(crate) async fn log_objects(&self, run: RunId, follow: bool) -> Result<LogLines, Error> {
+        self.log_lines(run, follow, "application/x-ndjson").await
+    }
+
+    async fn log_lines(&self, run: RunId, follow: bool, accept: &'static str) -> Result<LogLines, Error> {
         let mut url = self.url(&["api", "v1", "runs", run.as_str(), "logs"])?;
         let mut timeout = Some(ANSWER);
         if follow {
             address::set_query(&mut url, [("follow", "true")]);
             timeout = None;
         }
-        let mut request = self.request(Method::GET, url).header(ACCEPT, "text/plain");
+        let mut request = self.request(Method::GET, url).header(ACCEPT, accept);
         if let Some(timeout) = timeout {
             request = request.timeout(timeout);
         }

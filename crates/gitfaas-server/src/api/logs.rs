@@ -1,5 +1,7 @@
 //! `GET /api/v1/runs/{id}/logs`: as text, as JSON, or followed.
 
+mod lines;
+
 use std::convert::Infallible;
 
 use axum::Json;
@@ -13,15 +15,15 @@ use futures_util::{Stream, StreamExt as _};
 
 use super::error::ApiError;
 use super::params::Segment;
-use super::wire::{List, LogView, schema};
+use super::wire::{List, LogLine, LogView, schema};
 use super::{App, params};
 use crate::cluster::{LogChunk, LogPart};
 use crate::engine::after_cut;
 
 /// Read the logs of a run
 ///
-/// As text, with a line before each part when there are several; as JSON when `Accept` asks for it; with `follow`, as
-/// text that goes on until the run is over.
+/// As text, with a line before each part when there are several; as JSON when `Accept` asks for it. With `follow` it goes
+/// on until the run is over, as text or, when `Accept` asks for `application/x-ndjson`, as one object for each line.
 #[utoipa::path(
     get, path = "/api/v1/runs/{id}/logs", operation_id = "getLogs", tag = "runs",
     params(
@@ -31,6 +33,7 @@ use crate::engine::after_cut;
     responses((status = 200, description = "The logs of its present try.", content(
         (String = "text/plain"),
         (List<LogView> = "application/json"),
+        (LogLine = "application/x-ndjson"),
     ))),
 )]
 pub(super) async fn logs(
@@ -42,18 +45,29 @@ pub(super) async fn logs(
     let id = super::read::run_id(&id)?;
     let asked = params::known_query(plain.as_deref(), &["follow"])?;
     let follow: bool = params::parsed(&asked, "follow", "true or false")?.unwrap_or(false);
-    let json =
-        params::text(&headers, header::ACCEPT.as_str())?.is_some_and(|accept| accept.contains("application/json"));
+    let accept = params::text(&headers, header::ACCEPT.as_str())?.unwrap_or_default();
+    let lines = accept.contains(LINES);
     if follow {
-        return Ok(text(Body::from_stream(titled(app.engine.follow_logs(id).await?))));
+        let chunks = app.engine.follow_logs(id).await?;
+        return Ok(if lines { objects(chunks) } else { text(Body::from_stream(titled(chunks))) });
     }
     let parts = app.engine.logs(id).await?;
-    if json {
+    if lines {
+        return Ok(objects(iter(parts.into_iter().map(chunk)).boxed()));
+    }
+    if accept.contains("application/json") {
         let items = parts.into_iter().map(view).collect();
         return Ok(Json(List { items, next: None }).into_response());
     }
     let chunks = iter(parts.into_iter().map(chunk)).boxed();
     Ok(text(Body::from_stream(titled(chunks))))
+}
+
+/// One object a line.
+const LINES: &str = "application/x-ndjson";
+
+fn objects(chunks: BoxStream<'static, LogChunk>) -> Response {
+    ([(header::CONTENT_TYPE, LINES)], Body::from_stream(lines::objects(chunks))).into_response()
 }
 
 fn text(body: Body) -> Response {

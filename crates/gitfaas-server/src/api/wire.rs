@@ -26,7 +26,7 @@ pub use self::problem::{FailureView, ProblemView};
 pub use self::publish::{ApplyReport, Receipt};
 pub use self::request::{CancelledView, RequestView, TreeView};
 pub use self::response::{Answered, Body, ResponseView};
-pub use self::run::{ExplanationView, LogView, RunView};
+pub use self::run::{ExplanationView, LogLine, LogView, RunView};
 pub use self::source::{Ready, SourceView};
 pub use self::topic::{FunctionView, PauseView, PausedBy, RenderedFunction, RenderedView, TopicView};
 pub use self::worker::WorkerView;

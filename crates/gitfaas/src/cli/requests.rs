@@ -127,6 +127,9 @@ pub(crate) struct Logs {
     /// Go on as more is written, until the run ends
     #[arg(short, long)]
     pub(crate) follow: bool,
+    /// How the output looks; as JSON, one object for each line
+    #[command(flatten)]
+    pub(crate) output: Output,
     /// Where to ask
     #[command(flatten)]
     pub(crate) address: ServerAddress,

@@ -5,10 +5,10 @@ use gitfaas_core::id::{RequestId, RunId};
 use gitfaas_server::api::wire::RequestView;
 use std::time::Duration;
 
-use crate::cli::{self, RunOrRequest};
-use crate::client::Client;
+use crate::cli::{self, Format, RunOrRequest};
+use crate::client::{Client, LogLines};
 use crate::exit::Outcome;
-use crate::output::{self, Out, escape};
+use crate::output::{self, Out, escape, json};
 
 /// Runs the command.
 pub(crate) async fn run(arguments: cli::Logs, out: Out) -> anyhow::Result<Outcome> {
@@ -17,6 +17,9 @@ pub(crate) async fn run(arguments: cli::Logs, out: Out) -> anyhow::Result<Outcom
         RunOrRequest::Run(run) => run,
         RunOrRequest::Request(request) => only_run(&client, request).await?,
     };
+    if arguments.output.format == Format::Json {
+        return objects(client.log_objects(run, arguments.follow).await?).await;
+    }
     let mut lines = client.logs(run, arguments.follow).await?;
     while let Some(line) = lines.next().await? {
         // A program gets the bytes as they were written; a terminal must not obey them.
@@ -25,6 +28,14 @@ pub(crate) async fn run(arguments: cli::Logs, out: Out) -> anyhow::Result<Outcom
         } else {
             output::bytes(&line)?;
         }
+    }
+    Ok(Outcome::Done)
+}
+
+/// One object a line, as the server wrote it.
+async fn objects(mut lines: LogLines) -> anyhow::Result<Outcome> {
+    while let Some(line) = lines.next().await? {
+        output::line(&json::one_line(&String::from_utf8_lossy(&line)))?;
     }
     Ok(Outcome::Done)
 }

@@ -41,6 +41,25 @@ pub(crate) fn pretty(text: &str) -> String {
     out
 }
 
+/// The JSON in `text`, which has no line break outside of its end, on one line.
+pub(crate) fn one_line(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.trim_end().chars() {
+        // In JSON on one line a character like this stands in a string only.
+        if escape::is_hostile(character) { unicode(&mut out, character) } else { out.push(character) }
+    }
+    out
+}
+
+/// Writes a character as `\u…`.
+fn unicode(out: &mut String, character: char) {
+    let mut units = [0; 2];
+    for unit in character.encode_utf16(&mut units) {
+        // Writing to a String cannot fail.
+        let _ = write!(out, "\\u{unit:04x}");
+    }
+}
+
 fn line_break(out: &mut String, depth: usize) {
     out.push('\n');
     out.extend(std::iter::repeat_n("  ", depth));
@@ -55,13 +74,7 @@ fn string(out: &mut String, characters: &mut impl Iterator<Item = char>) {
                 out.push('\\');
                 out.extend(characters.next());
             }
-            _ if escape::is_hostile(character) => {
-                let mut units = [0; 2];
-                for unit in character.encode_utf16(&mut units) {
-                    // Writing to a String cannot fail.
-                    let _ = write!(out, "\\u{unit:04x}");
-                }
-            }
+            _ if escape::is_hostile(character) => unicode(out, character),
             _ => out.push(character),
         }
         if character == '"' {
@@ -101,5 +114,6 @@ mod tests {
         let text = pretty(&value.to_string());
         assert!(!text.chars().any(escape::is_hostile), "{text}");
         assert_eq!(serde_json::from_str::<Value>(&text).expect("it is JSON"), value);
+        assert_eq!(one_line(&format!("{value}\n")), text);
     }
 }

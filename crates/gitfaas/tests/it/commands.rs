@@ -117,3 +117,20 @@ async fn a_server_is_set_up_by_a_file_and_a_wrong_one_is_shown() {
     assert_eq!(wrong.status.code(), Some(2));
     assert!(said(&wrong).contains("gitfaas.toml:1:1") && said(&wrong).contains("`max-body`"), "{}", said(&wrong));
 }
+
+#[tokio::test]
+async fn logs_are_one_object_a_line_for_programs() {
+    let repository = Repository::shell("t", "echo one; printf 'two \\033[2J'");
+    let server = Server::dev(repository.path()).await;
+    let view = server.finished(&server.publish("t", "").await).await;
+    let run = view["runs"][0]["id"].as_str().expect("an id");
+    for arguments in [&["logs", run, "-o", "json"][..], &["logs", run, "-o", "json", "--follow"]] {
+        let output = server.client(arguments);
+        assert!(output.status.success(), "{}", said(&output));
+        let text = String::from_utf8(output.stdout).expect("text");
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
+        let expected = ["one", "two \u{1b}[2J"]
+            .map(|line| serde_json::json!({ "attempt": 1, "container": "main", "line": line }));
+        assert_eq!(lines, expected);
+    }
+}

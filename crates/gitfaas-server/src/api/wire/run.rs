@@ -89,6 +89,21 @@ pub struct LogView {
     pub text: String,
 }
 
+/// One line of a log: `GET /api/v1/runs/{id}/logs` with `Accept: application/x-ndjson` has one object a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LogLine {
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// The container.
+    pub container: String,
+    /// What was written, without the line break; bytes that are no UTF-8 are replaced.
+    pub line: String,
+    /// Whether the line goes on in the next object of this container: it is longer than 8 KiB.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
+}
+
 /// Where a run stands and why, for people: `GET /api/v1/runs/{id}/explain`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ExplanationView {
