@@ -142,7 +142,7 @@ pub(crate) struct ServerAddress {
 pub(crate) enum Format {
     /// For people
     Table,
-    /// For programs: what the server said
+    /// For programs
     Json,
 }
 

@@ -17,17 +17,24 @@ pub(crate) struct Folder {
     pub(crate) data: DataArgs,
 }
 
+const BACKUP: &str = "A backup is the ledger at one moment: every request that was acknowledged before the command \
+began, with its message, runs, answers and logs, and the functions that were served then. A server goes on meanwhile. It \
+holds the ledger's key as well, by which run tokens are made: keep it as secret as the data folder (the file is made for \
+its owner alone).
+
+It does not hold what this machine keeps of the Jobs that run. After a restore elsewhere, a run that was queued or being \
+applied at that moment is started there, and one that was running is `unknown`, because its Job is not there: never let \
+two servers go on from one ledger.
+
+From a pod: kubectl exec POD -- gitfaas backup - > ledger.backup";
+
+const RESTORE: &str = "The folder must hold no ledger and be in use by nobody. A backup that was written by a newer \
+gitfaas, is cut off or damaged is refused, and the folder stays as it was. What was queued goes on when a server is \
+started over the folder.";
+
 /// `gitfaas backup`.
-///
-/// A backup is the ledger at one moment: every request that was acknowledged before the command began, with its message,
-/// runs, answers and logs, and what was served then. A server goes on meanwhile. It holds the ledger's key as well, by
-/// which run tokens are made: keep it as secret as the data folder (the file is made for its owner alone).
-///
-/// It does not hold what this machine keeps of the Jobs that run, nor the functions themselves. After a restore
-/// elsewhere, a run that was queued or being applied at that moment is started there, and one that was running is
-/// `unknown`, because its Job is not there: never let two servers go on from one backup.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_long_help = BACKUP)]
 pub(crate) struct Backup {
     /// The file to write, or `-` for stdout
     #[arg(value_name = "FILE|-", value_hint = ValueHint::FilePath)]
@@ -44,10 +51,8 @@ pub(crate) struct Backup {
 }
 
 /// `gitfaas restore`.
-///
-/// The folder must hold no ledger and be in use by nobody. A backup that was written by a newer gitfaas, is cut off or
-/// damaged is refused before anything is changed. What was queued goes on when a server is started over the folder.
 #[derive(Debug, Args)]
+#[command(after_long_help = RESTORE)]
 pub(crate) struct Restore {
     /// The backup, or `-` for stdin
     #[arg(value_name = "FILE|-", value_hint = ValueHint::FilePath)]

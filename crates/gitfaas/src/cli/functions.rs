@@ -73,19 +73,20 @@ pub(crate) struct Lint {
     /// The directory of functions
     #[arg(default_value = ".", value_hint = ValueHint::DirPath)]
     pub(crate) dir: PathBuf,
-    /// What the files are checked against
-    #[command(flatten)]
-    pub(crate) policy: PolicyArgs,
     /// How the output looks
     #[command(flatten)]
     pub(crate) output: Output,
+    /// What the files are checked against
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
 }
 
+const DIFF: &str = "Topics and the functions that listen on them are compared, and the templates by their hashes; what \
+changed inside of a template is shown against another directory (--with). It ends with 1 when anything differs.";
+
 /// `gitfaas diff`.
-///
-/// Topics and the functions that listen on them are compared, and the templates by their hashes; what changed inside of
-/// a template is shown against another directory. It ends with 1 when anything differs.
 #[derive(Debug, Args)]
+#[command(after_long_help = DIFF)]
 pub(crate) struct Diff {
     /// The directory of functions
     #[arg(default_value = ".", value_hint = ValueHint::DirPath)]
@@ -127,10 +128,10 @@ pub(crate) struct Render {
     /// What would be published
     #[command(flatten)]
     pub(crate) message: MessageArgs,
-    /// What the files are checked against
-    #[command(flatten)]
-    pub(crate) policy: PolicyArgs,
     /// How objects are written
     #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "yaml")]
     pub(crate) format: ManifestFormat,
+    /// What the files are checked against
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
 }

@@ -39,7 +39,14 @@ pub(crate) fn function(arguments: &cli::NewFunction) -> anyhow::Result<Outcome> 
     let config_path = arguments.dir.join(&arguments.config_path);
     let (config, is_new) = match fs::read_to_string(&config_path) {
         Ok(text) => (text, false),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => (config::EMPTY.to_owned(), true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if let Some(other) =
+                ["config.yaml", "config.yml"].into_iter().find(|name| arguments.dir.join(name).exists())
+            {
+                bail!("the config file is {other}, and only JSON can be edited: add a function there by hand");
+            }
+            (config::EMPTY.to_owned(), true)
+        }
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", config_path.display())),
     };
     let changed = config::with_function(&arguments.config_path, &config, &topic, &manifest)?;

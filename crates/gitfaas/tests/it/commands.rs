@@ -129,8 +129,8 @@ async fn logs_are_one_object_a_line_for_programs() {
         assert!(output.status.success(), "{}", said(&output));
         let text = String::from_utf8(output.stdout).expect("text");
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
-        let expected = ["one", "two \u{1b}[2J"]
-            .map(|line| serde_json::json!({ "attempt": 1, "container": "main", "line": line }));
+        let expected =
+            ["one", "two \u{1b}[2J"].map(|line| serde_json::json!({ "attempt": 1, "container": "main", "line": line }));
         assert_eq!(lines, expected);
     }
 }

@@ -73,6 +73,14 @@ fn nothing_that_is_there_is_touched_when_it_cannot_be_done() {
 }
 
 #[test]
+fn no_second_config_file_is_made_beside_one_in_yaml() {
+    let directory = Directory::new();
+    fs::write(directory.path("config.yaml"), "topics: []\n").expect("written");
+    let error = directory.make("f --topic a").expect_err("it is YAML");
+    assert!(error.to_string().contains("config.yaml") && !directory.path("config.json").exists(), "{error:#}");
+}
+
+#[test]
 fn what_cannot_be_a_name_is_refused() {
     for name in ["A", "a_b", "-a", "a/b", "..", &"a".repeat(51)] {
         let typed = format!("gitfaas new function {name} --topic t");
