@@ -1,5 +1,7 @@
 //! Topics under `/api/v1`: what can be published to, what holds it back, and holding it back.
 
+mod rules;
+
 use std::collections::{HashMap, HashSet};
 
 use axum::Json;
@@ -163,6 +165,9 @@ fn left(name: TopicName) -> TopicView {
         paused: None,
         queued: None,
         live: None,
+        params: Vec::new(),
+        message: None,
+        publishes: None,
         problems: Vec::new(),
     }
 }
@@ -171,7 +176,7 @@ fn view(topic: &Topic, policy: &Policy) -> TopicView {
     let functions = topic.version.iter().flat_map(|version| &version.functions);
     let mut problems: Vec<Problem> = topic.stale.iter().flat_map(|stale| stale.problems.clone()).collect();
     problems.extend(refusals(topic, policy));
-    TopicView {
+    let mut view = TopicView {
         revision: topic.version.as_ref().map(|version| version.revision.clone()),
         functions: functions
             .map(|function| FunctionView {
@@ -184,7 +189,11 @@ fn view(topic: &Topic, policy: &Policy) -> TopicView {
         left: false,
         problems,
         ..left(topic.name.clone())
+    };
+    if let Some(version) = &topic.version {
+        rules::fill(&mut view, &version.rules);
     }
+    view
 }
 
 /// What the policy would refuse of a topic, as far as its templates say without a message.

@@ -1,5 +1,7 @@
 //! `gitfaas topics`: what can be published to, what listens, and what is wrong with it.
 
+mod rules;
+
 use anstyle::AnsiColor;
 use gitfaas_core::problem::Problem;
 use gitfaas_server::api::wire::{SourceView, TopicView};
@@ -20,7 +22,9 @@ pub(crate) async fn run(arguments: cli::Topics, out: Out) -> anyhow::Result<Outc
         if json {
             output::server_json(&answer.json)?;
         } else {
-            output::line(&draw(std::slice::from_ref(&answer.value), None, out.table_width()))?;
+            let mut lines = vec![draw(std::slice::from_ref(&answer.value), None, out.table_width())];
+            lines.extend(rules::draw(&answer.value, out.table_width()));
+            output::line(&lines.join("\n"))?;
         }
         return Ok(Outcome::Done);
     }
@@ -131,6 +135,9 @@ mod tests {
             paused: None,
             queued: Some(0),
             live: Some(3),
+            params: vec![],
+            message: None,
+            publishes: None,
             problems: vec![],
         }
     }
@@ -176,6 +183,31 @@ mod tests {
         config.json: does not exist
         web.yaml:3:9: bad\x1b[2J indentation
         "#);
+    }
+
+    #[test]
+    fn one_topic_says_what_it_asks_of_messages() {
+        let rules = serde_json::json!({
+            "params": [
+                {"name": "replicas", "type": "integer", "required": false, "default": 2, "minimum": 1, "maximum": 7},
+                {"name": "size", "type": "string", "required": true, "maxLength": 9, "enum": ["small", "large"], "description": "how\u{1b}[2J much"},
+            ],
+            "message": {"schema": "schemas/web.json", "maxBytes": 4096},
+            "publishes": ["audit-*", "collect"],
+            "name": "web", "functions": [], "stale": false,
+        });
+        let topic: TopicView = serde_json::from_value(rules).expect("a topic");
+        let drawn = rules::draw(&topic, None).join("\n");
+        insta::assert_snapshot!(anstream::adapter::strip_str(&drawn), @r"
+
+        PARAMETER  TYPE     DEFAULT     RULES                                      DESCRIPTION
+        replicas   integer  2           1 to 7                                     -
+        size       string   (required)  at most 9 characters; one of small, large  how\x1b[2J much
+
+        a message fits schemas/web.json and has at most 4096 bytes
+        its functions may publish to audit-*, collect
+        ");
+        assert!(rules::draw(&TopicView { params: vec![], message: None, publishes: None, ..topic }, None).is_empty());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::schema;
+use super::{MessageRulesView, ParamView, schema};
 
 /// A topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -40,6 +40,16 @@ pub struct TopicView {
     /// How many of its runs are live: applying, pending or running; absent while the store does not answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<u64>,
+    /// The parameters that it declares, by name; its functions may need others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub params: Vec<ParamView>,
+    /// What a message has to be; absent where any is taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<MessageRulesView>,
+    /// What its functions may publish to with their own tokens, with `*` for anything and `?` for one character; absent
+    /// for the topics of the same config file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publishes: Option<Vec<String>>,
     /// What is wrong with the newer revision, or what this server's policy would refuse.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<schema::Problem>)]
