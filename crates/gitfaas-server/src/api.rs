@@ -96,6 +96,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(status::readyz))
         .routes(routes!(status::metrics))
         .routes(routes!(status::contract))
+        .routes(routes!(status::config_schema))
         .routes(routes!(topics::topics))
         .routes(routes!(topics::topic))
         .route("/api/v1/topics/{topic}", post(topics::act))

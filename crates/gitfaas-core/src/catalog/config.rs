@@ -8,6 +8,8 @@ pub(super) mod json;
 mod params;
 mod reader;
 mod rules;
+#[cfg(test)]
+mod schema_tests;
 mod topics;
 pub(super) mod words;
 
@@ -57,20 +59,24 @@ impl Config {
     /// Everything that is wrong, in the order of the file. After a mistake of JSON itself the rest is still looked at
     /// where its structure can be guessed (a comment, a comma too many).
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Vec<Problem>> {
+        let (config, problems) = Self::understand(file, bytes);
+        if problems.is_empty() { Ok(config) } else { Err(problems) }
+    }
+
+    /// What can be understood of the `bytes` of `file`, and everything that is wrong with them: for who wants to see
+    /// all mistakes of a repository at once. What is wrong is left out, so nothing must be served of it.
+    pub fn understand(file: &str, bytes: &[u8]) -> (Self, Vec<Problem>) {
         let (root, problems) = if is_yaml(file) { from_yaml(file, bytes) } else { json::read(file, bytes) };
         let mut reader = Reader { file, problems };
         let topics = root.map(|root| reader.topics_of(&root)).unwrap_or_default();
         let mut problems = reader.problems;
-        if problems.is_empty() {
-            return Ok(Self { topics });
-        }
         problems.sort_by_key(|problem| problem.position);
         let untold = problems.len().saturating_sub(MOST_PROBLEMS);
         problems.truncate(MOST_PROBLEMS);
         if untold > 0 {
             problems.push(Problem::of_file(file, format!("{untold} more problems are not shown")));
         }
-        Err(problems)
+        (Self { topics }, problems)
     }
 
     /// The paths of all templates and schemas that the file names.

@@ -1,4 +1,4 @@
-//! Probes, metrics, the source, the workers, and the contract.
+//! Probes, metrics, the source, the workers, the contract, and the schema of the config file.
 
 use axum::Json;
 use axum::extract::State;
@@ -103,4 +103,18 @@ pub(super) async fn workers(State(app): State<App>) -> Json<List<WorkerView>> {
 )]
 pub(super) async fn contract(State(app): State<App>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], app.contract)
+}
+
+/// The JSON Schema of the config file; a test of the core compares it with the reader.
+const CONFIG_SCHEMA: &str = include_str!("../../../../docs/config.schema.json");
+
+/// Read the schema of the config file
+///
+/// A JSON Schema of the `config.json` of a functions repository, for editors: name its address under `$schema`.
+#[utoipa::path(
+    get, path = "/config.schema.json", operation_id = "getConfigSchema", tag = "source",
+    responses((status = 200, description = "The schema.", content_type = "application/schema+json", body = serde_json::Value)),
+)]
+pub(super) async fn config_schema() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/schema+json")], CONFIG_SCHEMA)
 }

@@ -8,7 +8,7 @@ use crate::nearest::did_you_mean;
 use crate::template::{RESERVED, is_placeholder_name};
 use crate::yaml::{Node, Value};
 
-const PARAM: Keys = Keys {
+pub(super) const PARAM: Keys = Keys {
     of: "a parameter",
     needed: &["type"],
     optional: &["minimum", "maximum", "minLength", "maxLength", "pattern", "enum", "default", "description"],

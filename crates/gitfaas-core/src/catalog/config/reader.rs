@@ -22,7 +22,7 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    fn known(&self) -> impl Iterator<Item = &'static str> {
+    pub(super) fn known(&self) -> impl Iterator<Item = &'static str> {
         self.needed.iter().chain(self.optional).copied()
     }
 }

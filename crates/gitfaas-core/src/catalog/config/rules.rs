@@ -16,7 +16,7 @@ const MOST_GLOBS: usize = 1000;
 /// More bytes than any server takes as one message.
 const LARGEST: u32 = 1 << 30;
 
-const MESSAGE: Keys = Keys { of: "`message`", needed: &[], optional: &["schema", "maxBytes"], later: &[] };
+pub(super) const MESSAGE: Keys = Keys { of: "`message`", needed: &[], optional: &["schema", "maxBytes"], later: &[] };
 
 /// Names with the place where each is written.
 pub(super) type Placed<T> = Vec<(T, Position)>;

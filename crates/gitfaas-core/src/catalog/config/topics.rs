@@ -11,8 +11,9 @@ use crate::problem::Position;
 use crate::topic::{FunctionName, TopicName};
 use crate::yaml::Node;
 
-const FILE: Keys = Keys { of: "the config file", needed: &["topics"], optional: &["$schema"], later: &["runtimes"] };
-const TOPIC: Keys = Keys {
+pub(super) const FILE: Keys =
+    Keys { of: "the config file", needed: &["topics"], optional: &["$schema"], later: &["runtimes"] };
+pub(super) const TOPIC: Keys = Keys {
     of: "a topic",
     needed: &["name", "configs"],
     optional: &["params", "message", "concurrency", "paused", "publishes"],

@@ -58,6 +58,7 @@ pub(super) const BY_OPERATION: &[(&str, &[ErrorCode])] = &[
     ("readyz", &[NoCatalog, StoreUnavailable, Stopping]),
     ("metrics", &[]),
     ("contract", &[]),
+    ("getConfigSchema", &[]),
     ("listTopics", &[]),
     ("getTopic", &[InvalidRequest, UnknownTopic, NoCatalog, StoreUnavailable]),
     ("pauseTopic", &[InvalidRequest, UnknownTopic, NotFound, NoCatalog, StoreUnavailable]),
