@@ -49,7 +49,7 @@ pub(crate) use self::follow::after_cut;
 pub use self::hub::{Hub, Subscription};
 pub use self::publish::{PublishOptions, Published};
 pub use self::query::Tree;
-pub use self::refresh::{ReadSource, Refresh, read_source};
+pub use self::refresh::{ReadSource, Refresh, inspect_source, read_source};
 pub use self::render::Rendered;
 pub use self::respond::Answer;
 pub use self::roster::WorkerStatus;

@@ -9,12 +9,14 @@ mod shape;
 mod told;
 
 use bytes::Bytes;
-use jsonschema::{PatternOptions, Validator};
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
 use self::told::{Teller, brief};
 use super::config::json;
 use super::sha256;
+use crate::nearest::did_you_mean;
 use crate::problem::{Position, Problem};
 use crate::topic::FunctionName;
 use crate::yaml::{self, Node};
@@ -23,6 +25,8 @@ use crate::yaml::{self, Node};
 const MAX_BYTES: usize = 256 << 10;
 /// Bytes that one compiled pattern may take.
 const PATTERN_SIZE: usize = 256 << 10;
+/// The types that JSON Schema knows.
+const TYPES: [&str; 7] = ["array", "boolean", "integer", "null", "number", "object", "string"];
 /// The stack for a schema that leads to itself: as deep as a message may be nested, times what [`shape`] allows for
 /// each level of it.
 const DEEP_STACK: usize = 64 << 20;
@@ -54,10 +58,7 @@ impl MessageSchema {
         let shape = shape::of(&tree).map_err(|(at, message, help)| vec![Problem::at(file, at, message).help(help)])?;
         let broken = |error: &dyn std::fmt::Display| vec![Problem::of_file(file, format!("this is not JSON: {error}"))];
         let schema: Value = serde_json::from_slice(source).map_err(|error| broken(&error))?;
-        let validator = build(&schema).map_err(|error| {
-            let at = place(&tree, error.instance_path().as_str());
-            vec![Problem::at(file, at, format!("this is not a JSON Schema: {}", brief(&error.to_string())))]
-        })?;
+        let validator = build(&schema).map_err(|error| vec![wrong(file, &tree, &error)])?;
         Ok(Self {
             path: path.clone(),
             source: source.clone(),
@@ -121,9 +122,22 @@ impl std::fmt::Debug for MessageSchema {
     }
 }
 
-fn build(schema: &Value) -> Result<Validator, jsonschema::ValidationError<'static>> {
+fn build(schema: &Value) -> Result<Validator, ValidationError<'static>> {
     let patterns = PatternOptions::regex().size_limit(PATTERN_SIZE).dfa_size_limit(PATTERN_SIZE);
     jsonschema::options().offline().with_pattern_options(patterns).build(schema)
+}
+
+/// What is wrong with a schema as such.
+fn wrong(file: &str, tree: &Node, error: &ValidationError<'_>) -> Problem {
+    let pointer = error.instance_path().as_str();
+    let at = place(tree, pointer);
+    match (error.instance().as_ref(), error.kind()) {
+        (Value::String(word), ValidationErrorKind::AnyOf { .. }) if pointer.ends_with("/type") => {
+            let hint = did_you_mean(word, TYPES).unwrap_or_else(|| format!("write one of {}", TYPES.join(", ")));
+            Problem::at(file, at, format!("there is no type `{}`", brief(word))).help(hint)
+        }
+        _ => Problem::at(file, at, format!("this is not a JSON Schema: {}", brief(&error.to_string()))),
+    }
 }
 
 /// Where a JSON pointer leads in the tree; as far as it does.

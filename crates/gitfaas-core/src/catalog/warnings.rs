@@ -48,8 +48,9 @@ fn unmatched(config_file: &str, config: &Config, topic: &TopicConfig) -> Vec<Pro
     let nobody =
         topic.publishes.iter().filter(|(glob, _)| !config.topics.iter().any(|topic| glob.matches(&topic.name)));
     let warning = |(glob, position): &(crate::topic::TopicGlob, _)| {
-        Problem::at(config_file, *position, format!("`{glob}` matches no topic of this file"))
-            .help("see how the topic is spelt, or take it out")
+        let help = did_you_mean(glob.as_str(), config.topics.iter().map(|topic| topic.name.as_str()));
+        let help = help.unwrap_or_else(|| "see how the topic is spelt, or take it out".to_owned());
+        Problem::at(config_file, *position, format!("`{glob}` matches no topic of this file")).help(help)
     };
     nobody.map(warning).collect()
 }

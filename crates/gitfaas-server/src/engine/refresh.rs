@@ -155,14 +155,26 @@ impl ReadSource {
 /// # Errors
 /// What is wrong with the config file.
 pub async fn read_source(snapshot: &dyn Snapshot, config_path: &str) -> Result<ReadSource, Vec<Problem>> {
-    let (config_path, bytes) = config_file(snapshot, config_path).await.map_err(|problem| vec![problem])?;
-    let config = Config::parse(config_path.as_str(), &bytes)?;
+    match inspect_source(snapshot, config_path).await {
+        (Some(read), problems) if problems.is_empty() => Ok(read),
+        (_, problems) => Err(problems),
+    }
+}
+
+/// Reads as much of a source as there is to see, and says what is wrong with the config file: for `lint`, which tells
+/// of all mistakes at once. What was read of a wrong config file is not to be served.
+pub async fn inspect_source(snapshot: &dyn Snapshot, config_path: &str) -> (Option<ReadSource>, Vec<Problem>) {
+    let (config_path, bytes) = match config_file(snapshot, config_path).await {
+        Ok(found) => found,
+        Err(problem) => return (None, vec![problem]),
+    };
+    let (config, problems) = Config::understand(config_path.as_str(), &bytes);
     let mut files = BTreeMap::new();
     for name in config.paths() {
         files.insert(name.clone(), snapshot.read(name, MAX_FILE).await);
     }
     files.insert(config_path.clone(), Ok(bytes));
-    Ok(ReadSource { config_path, config, files })
+    (Some(ReadSource { config_path, config, files }), problems)
 }
 
 async fn config_file(snapshot: &dyn Snapshot, config_path: &str) -> Result<(FunctionName, Bytes), Problem> {

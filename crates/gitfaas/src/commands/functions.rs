@@ -7,7 +7,7 @@ use gitfaas_core::admission::{Namespaces, Policy};
 use gitfaas_core::catalog::Catalog;
 use gitfaas_core::problem::Problem;
 use gitfaas_core::topic::FunctionName;
-use gitfaas_server::engine::read_source;
+use gitfaas_server::engine::inspect_source;
 use gitfaas_server::source::{Snapshot, Source};
 
 use crate::cli::PolicyArgs;
@@ -19,7 +19,7 @@ const MAX_FILE: u64 = 4 << 20;
 
 /// One state of a source, compiled.
 pub(super) struct Functions {
-    /// What is right of it; empty when the config file is wrong.
+    /// What is right of it; of a wrong config file, as much as is understood, to look for more mistakes in.
     pub(super) catalog: Catalog,
     /// What is wrong with the config file.
     pub(super) config_problems: Vec<Problem>,
@@ -33,13 +33,12 @@ impl Functions {
     /// When the source cannot be read at all.
     pub(super) async fn read(source: &dyn Source) -> anyhow::Result<Self> {
         let snapshot = source.snapshot().await?;
-        let (catalog, config_problems) = match read_source(&*snapshot, source.config_path()).await {
-            Err(problems) => (Catalog::default(), problems),
-            Ok(read) => {
-                let revision = snapshot.revision(&read.files);
-                (read.compile(revision, None), Vec::new())
-            }
-        };
+        let (read, config_problems) = inspect_source(&*snapshot, source.config_path()).await;
+        let catalog = read.map(|read| {
+            let revision = snapshot.revision(&read.files);
+            read.compile(revision, None)
+        });
+        let catalog = catalog.unwrap_or_default();
         Ok(Self { catalog, config_problems, snapshot })
     }
 

@@ -45,7 +45,10 @@ impl Report {
         let mut errors = functions.config_problems.clone();
         errors.extend(functions.catalog.problems().into_iter().cloned());
         errors.extend(refused(&functions, policy));
-        let warnings = functions.catalog.warnings().into_iter().cloned().collect();
+        // Of a topic that is understood in part only, what seems to be missing may just be misspelt.
+        let mut warnings = functions.catalog.warnings();
+        warnings.retain(|warning| functions.config_problems.iter().all(|problem| problem.file != warning.file));
+        let warnings = warnings.into_iter().cloned().collect();
         Ok(Self { functions, errors, warnings })
     }
 
@@ -192,7 +195,7 @@ mod tests {
           |
           = help: did you mean `configs`?
 
-        1 error, 0 warnings
+        1 error, 0 warnings in 1 topic
         "#);
     }
 

@@ -19,6 +19,7 @@ mod kill;
 mod last_good;
 mod line;
 mod lineage;
+mod lint;
 mod pods;
 mod readme;
 mod repeats;

@@ -44,6 +44,17 @@ async fn a_declared_parameter_is_checked_and_filled_in() {
     assert_eq!(listed["items"], serde_json::json!([]), "nothing is stored of what is refused");
     let view = server.finished(&server.publish("scale?size=large", "").await).await;
     assert_eq!(view["runs"][0]["objects"][0]["name"], "web-large");
+    let topic = server.get("/api/v1/topics/scale").await.json();
+    assert_eq!(
+        topic["params"],
+        serde_json::json!([
+            {"name": "replicas", "type": "integer", "required": false, "default": 3, "minimum": 1, "maximum": 7},
+            {"name": "size", "type": "string", "required": true, "enum": ["small", "large"]},
+        ])
+    );
+    let told = server.client(&["topics", "scale"]);
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.contains("one of small, large") && told.contains("(required)"), "{told}");
 }
 
 #[tokio::test]
@@ -105,10 +116,29 @@ async fn a_message_has_to_be_what_its_topic_says_also_after_a_restart() {
         server.publish("t", "{\"size\": 7}").await;
     };
     checked(&server).await;
+    let topic = server.get("/api/v1/topics/t").await.json();
+    assert_eq!(topic["message"], serde_json::json!({"schema": "schema.json", "maxBytes": 30}));
     // The repository is broken when the server comes back: what was served is still checked as it was.
     repository.write("schema.json", "{\"type\": 1}");
     server.kill_and_restart("dev", repository.path()).await;
     checked(&server).await;
     let problems = server.get("/api/v1/source").await.json()["problems"].clone();
     assert_eq!((&problems[0]["file"], &problems[0]["position"]["column"]), (&"schema.json".into(), &10.into()));
+}
+
+#[tokio::test]
+async fn an_editor_can_be_told_what_a_config_file_may_say() {
+    let repository = Repository::shell("t", "true");
+    let server = Server::dev(repository.path()).await;
+    let reply = server.get("/config.schema.json").await;
+    assert_eq!(
+        (reply.status, reply.headers["content-type"].as_bytes()),
+        (StatusCode::OK, &b"application/schema+json"[..])
+    );
+    assert_eq!(reply.json()["$defs"]["topic"]["required"], serde_json::json!(["name", "configs"]));
+    // The address is one that the file itself may name.
+    let config = format!("{{\"$schema\": \"{}/config.schema.json\", \"topics\": []}}", server.url);
+    repository.write("config.json", &config);
+    let refreshed = server.post("/refresh", "").await.json();
+    assert!(refreshed["error"] == false && refreshed.get("problems").is_none(), "{refreshed}");
 }

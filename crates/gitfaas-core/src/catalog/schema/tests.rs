@@ -66,7 +66,11 @@ fn what_fits_no_choice_is_refused_and_what_is_told_is_bounded() {
 #[case::no_schema("[]", "1:1: this is not a JSON Schema: [] is not of types \"boolean\", \"object\"")]
 #[case::unknown_type(
     "{\"properties\":\n  {\"a\": {\"type\": \"strin\"}}}",
-    "2:18: this is not a JSON Schema: \"strin\" is not valid under any of the schemas listed in the 'anyOf' keyword"
+    "2:18: there is no type `strin` (did you mean `string`?)"
+)]
+#[case::a_property_called_type(
+    "{\"properties\": {\"type\": \"a\"}}",
+    "1:25: this is not a JSON Schema: \"a\" is not of types \"boolean\", \"object\""
 )]
 #[case::no_pattern("{\"pattern\": \"(\"}", "1:13: this is not a JSON Schema: \"(\" is not a \"regex\"")]
 #[case::looks_around("{\"pattern\": \"(?=x)\"}", "1:13: this is not a JSON Schema: \"(?=x)\" is not a \"regex\"")]
