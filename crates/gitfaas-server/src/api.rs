@@ -34,13 +34,20 @@ use utoipa_axum::routes;
 use self::error::ApiError;
 use crate::engine::{Engine, EngineError, ErrorCode};
 
-/// What a caller may send, and how slowly.
+/// What a caller may send, how slowly, and how it has to read.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Bytes of a message or an answer.
     pub body: usize,
-    /// How long a body may send nothing.
+    /// How long a body may send nothing, and how long it is read before its rate counts.
     pub body_idle: Duration,
+    /// Bytes a second that a body has to bring, taken over all of it; 0 asks for none.
+    pub body_rate: u64,
+    /// How long a caller may take nothing of what is there for it to read.
+    pub answer_idle: Duration,
+    /// How many connections are served at once; further ones wait. Never more than half of the files that the process
+    /// may have open.
+    pub connections: usize,
     /// How long the head of a request may take, also on a connection that is kept open between requests.
     pub head: Duration,
     /// Bytes of a request's head.
@@ -56,6 +63,9 @@ impl Default for Limits {
         Self {
             body: 1024 * 1024,
             body_idle: Duration::from_secs(10),
+            body_rate: 1024,
+            answer_idle: Duration::from_secs(30),
+            connections: 10_000,
             head: Duration::from_secs(10),
             head_bytes: 64 * 1024,
             wait: Duration::from_mins(1),

@@ -1,15 +1,18 @@
 //! Starts everything in order and stops it in order.
 
+mod connections;
+
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum_server::Handle;
+use axum_server::{Handle, Server};
 use gitfaas_core::url::BaseUrl;
 use hyper_util::rt::TokioTimer;
 use tokio::task::JoinHandle;
 
+use self::connections::{Listener, Peer};
 use crate::api::{self, Limits};
 use crate::engine::{Engine, EngineError, Parts, Settings};
 use crate::telemetry::Metrics;
@@ -75,7 +78,7 @@ pub struct RunningServer {
     engine: Arc<Engine>,
     parts: Parts,
     workers: Workers,
-    handle: Handle<SocketAddr>,
+    handle: Handle<Peer>,
     http: JoinHandle<io::Result<()>>,
     end_runs: bool,
     grace: Duration,
@@ -109,13 +112,13 @@ pub async fn start(config: Config, parts: Parts, reports: Reports) -> Result<Run
 
 fn serve(
     listener: TcpListener,
-    handle: &Handle<SocketAddr>,
+    handle: &Handle<Peer>,
     engine: Arc<Engine>,
     limits: Limits,
 ) -> io::Result<JoinHandle<io::Result<()>>> {
     // HTTP/1.1 alone: a server that waits to see whether HTTP/2 is spoken waits without limit, and the limits below
     // are those of HTTP/1.1.
-    let mut server = axum_server::from_tcp(listener)?.http1_only().handle(handle.clone());
+    let mut server = Server::from_listener(Listener::new(listener, &limits)?).http1_only().handle(handle.clone());
     server
         .http_builder()
         .http1()

@@ -11,11 +11,13 @@ use axum::http::header;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::{Frame, SizeHint};
+use tokio::time::Instant;
 
 use super::Limits;
 use crate::engine::{EngineError, ErrorCode};
 
-/// Reads a whole body of at most `limits.body` bytes that never pauses for longer than `limits.body_idle`.
+/// Reads a whole body of at most `limits.body` bytes that never pauses for longer than `limits.body_idle`, and that after
+/// so long brings `limits.body_rate` bytes a second.
 ///
 /// # Errors
 /// [`ErrorCode::TooLarge`] (before the first byte, where the length is announced), [`ErrorCode::SlowBody`],
@@ -26,29 +28,40 @@ pub(super) async fn read(headers: &HeaderMap, body: Body, limits: &Limits) -> Re
         return Err(too_large(limits.body));
     }
     let mut body = body;
+    let began = Instant::now();
     // Grown with what arrives: an announcement alone must not cost memory.
     let mut whole = BytesMut::with_capacity(announced.unwrap_or(0).min(FIRST));
-    while let Some(frame) = next_frame(&mut body, limits.body_idle).await? {
+    loop {
+        let patience = patience(limits, began.elapsed(), whole.len());
+        let frame = next_frame(&mut body, patience).await;
+        let Some(frame) = frame.ok_or_else(|| too_slow(limits, patience))?? else {
+            return Ok(whole.freeze());
+        };
         if whole.len() + frame.len() > limits.body {
             return Err(too_large(limits.body));
         }
         whole.extend_from_slice(&frame);
     }
-    Ok(whole.freeze())
 }
 
-async fn next_frame(body: &mut Body, idle: Duration) -> Result<Option<Bytes>, EngineError> {
-    let frame = tokio::time::timeout(idle, body.frame()).await.map_err(|_| {
-        EngineError::new(ErrorCode::SlowBody, format!("nothing of the body arrived for {} s", idle.as_secs()))
-    })?;
-    match frame {
+/// How long the next piece of a body may take, of which so much came in so long.
+fn patience(limits: &Limits, elapsed: Duration, received: usize) -> Duration {
+    let received = u64::try_from(received).unwrap_or(u64::MAX);
+    let Some(earned) = received.checked_div(limits.body_rate).map(Duration::from_secs) else { return limits.body_idle };
+    limits.body_idle.saturating_add(earned).saturating_sub(elapsed).min(limits.body_idle)
+}
+
+/// The next piece of a body, nothing in it at the end; `None` when it does not come in time.
+async fn next_frame(body: &mut Body, patience: Duration) -> Option<Result<Option<Bytes>, EngineError>> {
+    let frame = tokio::time::timeout(patience, body.frame()).await.ok()?;
+    Some(match frame {
         None => Ok(None),
         // Trailers are no part of a message.
         Some(Ok(frame)) => Ok(Some(frame.into_data().unwrap_or_default())),
         Some(Err(_)) => {
             Err(EngineError::new(ErrorCode::InvalidRequest, "the connection broke in the middle of the body"))
         }
-    }
+    })
 }
 
 /// Bytes that room is made for before any has arrived; most messages are smaller.
@@ -116,10 +129,19 @@ impl Drop for Lingering {
 async fn discard(mut body: Body) {
     let mut discarded = 0;
     while discarded < DISCARDED
-        && let Ok(Some(frame)) = next_frame(&mut body, DISCARDING.1).await
+        && let Some(Ok(Some(frame))) = next_frame(&mut body, DISCARDING.1).await
     {
         discarded += frame.len();
     }
+}
+
+fn too_slow(limits: &Limits, patience: Duration) -> EngineError {
+    let detail = if patience < limits.body_idle {
+        format!("the body comes at less than {} bytes a second", limits.body_rate)
+    } else {
+        format!("nothing of the body arrived for {} s", patience.as_secs())
+    };
+    EngineError::new(ErrorCode::SlowBody, detail)
 }
 
 fn too_large(limit: usize) -> EngineError {
@@ -129,4 +151,50 @@ fn too_large(limit: usize) -> EngineError {
             "the body is larger than {limit} bytes; send a reference to the data, or raise --max-body on the server"
         ),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::stream;
+
+    use super::*;
+
+    /// Reads `pieces` pieces of `size` bytes, each of which comes `pause` after the one before.
+    async fn arriving(limits: &Limits, pieces: usize, size: usize, pause: Duration) -> Result<usize, EngineError> {
+        let pieces = stream::unfold(0, move |number| async move {
+            tokio::time::sleep(pause).await;
+            (number < pieces).then(|| (Ok::<_, Infallible>(Bytes::from(vec![b'x'; size])), number + 1))
+        });
+        read(&HeaderMap::new(), Body::from_stream(pieces), limits).await.map(|body| body.len())
+    }
+
+    fn told(read: Result<usize, EngineError>) -> (ErrorCode, String) {
+        let error = read.expect_err("too slow");
+        (error.code, error.detail)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_trickle_that_never_pauses_for_long_is_cut() {
+        let began = Instant::now();
+        let trickle = arriving(&Limits::default(), 1000, 1, Duration::from_secs(9)).await;
+        let slow = "the body comes at less than 1024 bytes a second".to_owned();
+        assert_eq!(told(trickle), (ErrorCode::SlowBody, slow));
+        assert_eq!(began.elapsed().as_secs(), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_keeps_the_rate_may_take_long_and_pause() {
+        let limits = Limits { body: 1 << 20, body_idle: Duration::from_secs(7), body_rate: 100, ..Limits::default() };
+        assert_eq!(arriving(&limits, 200, 600, Duration::from_secs(6)).await.ok(), Some(120_000));
+        let (code, detail) = told(arriving(&limits, 2, 5000, Duration::from_secs(8)).await);
+        assert_eq!((code, detail.as_str()), (ErrorCode::SlowBody, "nothing of the body arrived for 7 s"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_rate_need_be_asked_for() {
+        let limits = Limits { body_rate: 0, ..Limits::default() };
+        assert_eq!(arriving(&limits, 50, 1, Duration::from_secs(9)).await.ok(), Some(50));
+    }
 }

@@ -31,7 +31,8 @@ impl Engine {
     pub async fn follow_logs(self: &Arc<Self>, id: RunId) -> Result<BoxStream<'static, LogChunk>, EngineError> {
         // A run that does not exist is told at once.
         self.run(id).await?;
-        let (sender, receiver) = mpsc::channel(16);
+        // One piece in advance is enough for who reads, and all that is kept for who does not.
+        let (sender, receiver) = mpsc::channel(1);
         let engine = self.clone();
         self.tasks.spawn(async move {
             let read_on = while_read(sender.clone(), engine.follow(id, Reader::new(sender)));

@@ -81,9 +81,20 @@ pub(crate) struct Http {
     #[arg(long, value_name = "BYTES", env = "GITFAAS_MAX_BODY", default_value_t = 1 << 20)]
     #[arg(value_parser = RangedU64ValueParser::<usize>::new().range(1..=1 << 30))]
     pub(crate) max_body: usize,
-    /// How long a body may send nothing
+    /// How long a body may send nothing, and how long it is read before `--min-body-rate` counts
     #[arg(long, value_name = "TIME", env = "GITFAAS_BODY_IDLE", default_value = "10s", value_parser = value::some_time)]
     pub(crate) body_idle: Duration,
+    /// How many bytes a second a body has to bring, taken over all of it; 0 asks for none
+    #[arg(long, value_name = "BYTES", env = "GITFAAS_MIN_BODY_RATE", default_value_t = 1 << 10)]
+    pub(crate) min_body_rate: u64,
+    /// How long a caller may take nothing of what is there for it to read
+    #[arg(long, value_name = "TIME", env = "GITFAAS_ANSWER_IDLE", default_value = "30s", value_parser = value::some_time)]
+    pub(crate) answer_idle: Duration,
+    /// How many connections are served at once, and never more than half of the files that the server may have open;
+    /// further ones wait
+    #[arg(long, value_name = "NUMBER", env = "GITFAAS_MAX_CONNECTIONS", default_value_t = 10_000)]
+    #[arg(value_parser = RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
+    pub(crate) max_connections: usize,
     /// The largest head of an HTTP request, in bytes
     #[arg(long, value_name = "BYTES", env = "GITFAAS_MAX_HEAD", default_value_t = 64 << 10)]
     #[arg(value_parser = RangedU64ValueParser::<usize>::new().range(8 << 10..=1 << 20))]

@@ -79,6 +79,9 @@ pub(super) fn config(listen: SocketAddr, arguments: &cli::Settings) -> anyhow::R
     let limits = Limits {
         body: http.max_body,
         body_idle: http.body_idle,
+        body_rate: http.min_body_rate,
+        answer_idle: http.answer_idle,
+        connections: http.max_connections,
         head: http.head_wait,
         head_bytes: http.max_head,
         wait: http.max_wait,

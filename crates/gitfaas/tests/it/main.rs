@@ -26,6 +26,7 @@ mod repeats;
 mod rules;
 mod runs;
 mod seed;
+mod slow;
 mod stop;
 mod support;
 mod values;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use gitfaas_core::run::machine::Observation;
 use gitfaas_core::run::{JobState, ObjectKey, Reason};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::task::TaskTracker;
 
 use super::feed::Feeds;
@@ -23,6 +23,8 @@ use crate::cluster::{ClusterEvent, Owner};
 
 /// Enough that two Jobs that are applied at once rarely wait for each other.
 const STRIPES: usize = 64;
+/// How many look at logs at once; each does so for less than a millisecond.
+const LOOKS: usize = 8;
 
 /// A Job that has not been released.
 #[derive(Debug)]
@@ -100,6 +102,8 @@ pub(super) struct Shared {
     pub(super) tasks: TaskTracker,
     /// Changes whenever a slot is given back.
     pub(super) freed: watch::Sender<()>,
+    /// Held by each who looks at logs: a thousand who follow them must not be a thousand threads with buffers.
+    pub(super) looks: Arc<Semaphore>,
     /// Itself, for what outlives a call.
     own: Weak<Shared>,
     jobs: Mutex<HashMap<FileName, Arc<Job>>>,
@@ -121,6 +125,7 @@ impl Shared {
         Arc::new_cyclic(|own| Self {
             own: Weak::clone(own),
             freed: watch::Sender::new(()),
+            looks: Arc::new(Semaphore::new(LOOKS)),
             sandbox: Sandbox::new(settings.bubblewrap.clone()),
             limits: Limits::new(settings.control_group.clone(), folder.path()),
             settings,

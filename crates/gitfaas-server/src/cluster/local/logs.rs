@@ -52,8 +52,10 @@ impl Shared {
         stream::unfold(Some(place), |place| async {
             let mut place = place?;
             loop {
+                let turn = place.shared.looks.clone().acquire_owned().await.ok()?;
                 let look = blocking(move || {
                     let found = place.look();
+                    drop(turn);
                     Ok((place, found))
                 });
                 let (back, found) = look.await.ok()?;

@@ -1,0 +1,85 @@
+//! Callers that are slow, or many: what they hold, and for how long.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::support::{DEADLINE, Repository, Server, eventually};
+
+async fn serve(functions: &Path, settings: &[&str]) -> (tempfile::TempDir, Server) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let mut command = Server::command("dev", functions, &data, 0);
+    command.args(settings);
+    (folder, Server::launch(command, data).ready().await)
+}
+
+/// Asks for something on a connection of its own.
+fn ask(server: &Server, said: &str) -> TcpStream {
+    let mut connection = TcpStream::connect(server.url.trim_start_matches("http://")).expect("connected");
+    connection.set_read_timeout(Some(DEADLINE)).expect("set");
+    connection.write_all(said.as_bytes()).expect("sent");
+    connection
+}
+
+#[tokio::test]
+async fn who_comes_when_every_place_is_taken_is_answered_once_one_is_free() {
+    let repository = Repository::shell("t", "while [ ! -e go ]; do sleep 0.05; done");
+    let (_folder, server) = serve(repository.path(), &["--max-connections", "3"]).await;
+    let request = server.publish("t", "").await;
+    let poll = format!("GET /api/v1/requests/{request}?wait=60 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    // They are taken in the order in which they come.
+    let mut taken: Vec<TcpStream> = (0..3).map(|_| ask(&server, &poll)).collect();
+    let mut late = ask(&server, "GET /alive HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    late.set_read_timeout(Some(Duration::from_millis(300))).expect("set");
+    let mut answer = String::new();
+    late.read_to_string(&mut answer).expect_err("nobody answers yet");
+    assert_eq!(answer, "");
+    drop(taken.pop());
+    late.set_read_timeout(Some(DEADLINE)).expect("set");
+    late.read_to_string(&mut answer).expect("answered");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    repository.write("go", "");
+}
+
+/// Clients that follow a log and read nothing of it.
+const IDLERS: usize = 200;
+
+#[tokio::test]
+async fn who_follows_a_log_and_never_reads_holds_little_and_is_left() {
+    let written = 8_000_000;
+    let script = format!("head -c {written} /dev/zero | tr '\\0' x; while [ ! -e go ]; do sleep 0.05; done");
+    let repository = Repository::shell("t", &script);
+    let (_folder, server) = serve(repository.path(), &["--answer-idle", "2s"]).await;
+    let request = server.publish("t", "").await;
+    let view = server.get(&format!("/api/v1/requests/{request}")).await.json();
+    let run = view["runs"][0]["id"].as_str().expect("an id").to_owned();
+    let follow = format!("GET /api/v1/runs/{run}/logs?follow=true HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let before = peak_kib(&server);
+    let mut idlers: Vec<TcpStream> = (0..IDLERS).map(|_| ask(&server, &follow)).collect();
+    let mut reader = ask(&server, &follow.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"));
+    let read = tokio::task::spawn_blocking(move || {
+        let mut text = Vec::new();
+        reader.read_to_end(&mut text).expect("the log to its end");
+        text.len()
+    });
+    eventually("the idlers are left", async || {
+        idlers.retain(|idler| idler.take_error().expect("told").is_none());
+        idlers.is_empty().then_some(())
+    })
+    .await;
+    let grown = peak_kib(&server).saturating_sub(before) / 1024;
+    println!("{IDLERS} followers that never read: {grown} MiB at most");
+    assert!(grown < 2 * IDLERS as u64, "{grown} MiB, of a log of {} MB", written / 1_000_000);
+    assert!(!read.is_finished(), "who reads is not left");
+    repository.write("go", "");
+    assert!(read.await.expect("read") >= written);
+}
+
+/// The most memory that it ever had.
+fn peak_kib(server: &Server) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("a process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its memory");
+    line.trim().trim_end_matches("kB").trim().parse().expect("a number")
+}
