@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::event::Attributes;
+
 /// Query parameters by name. A name given twice is refused where the query is read.
 pub type Params = BTreeMap<String, String>;
 
@@ -30,6 +32,9 @@ pub struct MessageMeta {
     /// W3C trace context of the publisher, for `{{TRACEPARENT}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
+    /// The attributes of the CloudEvent that it came as, whose data are the payload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<Attributes>,
 }
 
 impl MessageMeta {

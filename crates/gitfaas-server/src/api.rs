@@ -3,6 +3,7 @@
 mod body;
 mod contract;
 mod error;
+mod event;
 mod events;
 mod explain;
 mod logs;

@@ -63,7 +63,7 @@ impl From<EngineError> for ApiError {
 /// The status of each code.
 pub(crate) const fn status(code: ErrorCode) -> StatusCode {
     match code {
-        ErrorCode::InvalidRequest | ErrorCode::InvalidJson => StatusCode::BAD_REQUEST,
+        ErrorCode::InvalidRequest | ErrorCode::InvalidJson | ErrorCode::InvalidEvent => StatusCode::BAD_REQUEST,
         ErrorCode::InvalidToken => StatusCode::UNAUTHORIZED,
         ErrorCode::Forbidden | ErrorCode::ForeignOrigin => StatusCode::FORBIDDEN,
         ErrorCode::UnknownTopic | ErrorCode::NotFound => StatusCode::NOT_FOUND,

@@ -154,7 +154,11 @@ pub(super) fn content_type(headers: &HeaderMap) -> Option<String> {
 
 /// The W3C trace context of the caller; one that is malformed is passed over, as that specification says.
 pub(super) fn traceparent(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get("traceparent")?.to_str().ok()?;
+    trace_context(headers.get("traceparent")?.to_str().ok()?)
+}
+
+/// A W3C trace context, if this text is one.
+pub(super) fn trace_context(text: &str) -> Option<String> {
     let (known, later) = text.split_at_checked(55)?;
     let is_hex = |part: &str| part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let is_nothing = |part: &str| part.bytes().all(|byte| byte == b'0');

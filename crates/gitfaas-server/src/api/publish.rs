@@ -7,6 +7,8 @@ use axum::body::Body;
 use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
+use gitfaas_core::event::{Attributes, Event};
+use gitfaas_core::idempotency::IdempotencyKey;
 use gitfaas_core::message::{Message, MessageMeta, Params};
 use gitfaas_core::run::{Phase, Run};
 
@@ -15,14 +17,15 @@ use super::params::Segment;
 use super::prefer::Prefer;
 use super::view::Waits;
 use super::wire::{Answered, ApplyReport, Receipt, schema};
-use super::{App, body, params, read};
+use super::{App, body, event, params, read};
 use crate::engine::{Answer, EngineError, PublishOptions, Published};
 
 /// Publish a message to a topic
 ///
 /// Each function that listens on the topic runs once for it. The answer comes when the message and its runs are on disk
 /// and each function was applied, or was not within a few seconds. A body that says it is JSON must be JSON; any other
-/// content is taken as it is. The query parameters are the params of the message. The older spelling
+/// content is taken as it is. A CloudEvent, with its attributes in `ce-` headers or as one JSON object, is published by
+/// its data. The query parameters are the params of the message. The older spelling
 /// `/publish/{topic}&k=v` is understood too.
 #[utoipa::path(
     post, path = "/publish/{topic}", operation_id = "publish", tag = "publish",
@@ -32,10 +35,11 @@ use crate::engine::{Answer, EngineError, PublishOptions, Published};
         ("X-Gitfaas-Parent" = Option<schema::RunId>, Header, description = "The run that publishes, where it has no token to say so."),
         ("traceparent" = Option<String>, Header, description = "W3C trace context, for the functions to continue."),
         ("Prefer" = Option<String>, Header, description = "`respond-async` answers without waiting for the cluster; `wait=30` waits for the functions' answers for so many seconds at most (RFC 7240)."),
-        ("Idempotency-Key" = Option<String>, Header, description = "The same message under the same key, of the same sender for the same topic, is accepted once: 1 to 255 visible characters, in double quotes or not. `webhook-id` and `X-GitHub-Delivery` are taken as such keys too."),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same message under the same key, of the same sender for the same topic, is accepted once: 1 to 255 visible characters, in double quotes or not. `webhook-id`, `X-GitHub-Delivery` and the source and id of a CloudEvent are taken as such keys too."),
     ),
     request_body(description = "The message, of any content type.", content(
         (serde_json::Value = "application/json"),
+        (schema::CloudEvent = "application/cloudevents+json"),
         (String = "text/plain"),
         (schema::Bytes = "application/octet-stream"),
     )),
@@ -97,9 +101,17 @@ async fn read_and_publish(
     let (topic, params) = params::topic_and_params(uri.path(), uri.query())?;
     let key = params::idempotency_key(headers)?;
     let message = message(app, params, headers, body).await?;
+    // What the sender says about keys comes before what its events are called.
+    let key = key.or_else(|| Some(event_key(message.meta.event.as_ref()?)));
     let caller = params::caller(app, headers).await?;
     let options = PublishOptions { caller, key, apply_wait: prefer.apply_wait(app.engine.settings().apply_wait) };
     app.engine.publish(&topic, message, options).await
+}
+
+/// Two events of one source and id are the same event.
+fn event_key(event: &Attributes) -> IdempotencyKey {
+    let (source, id) = event.identity();
+    IdempotencyKey::of_event(source, id)
 }
 
 /// The message that is sent: to be published, or to see what would come of that.
@@ -110,8 +122,13 @@ pub(super) async fn message(
     body: Body,
 ) -> Result<Message, EngineError> {
     let payload = body::read(headers, body, &app.limits).await?;
-    let content_type = params::content_type(headers);
-    Ok(Message { payload, meta: MessageMeta { content_type, params, traceparent: params::traceparent(headers) } })
+    let traceparent = params::traceparent(headers);
+    let Some(Event { attributes, content_type, data }) = event::read(headers, &payload)? else {
+        let content_type = params::content_type(headers);
+        return Ok(Message { payload, meta: MessageMeta { content_type, params, traceparent, event: None } });
+    };
+    let traceparent = traceparent.or_else(|| params::trace_context(attributes.get("traceparent")?));
+    Ok(Message { payload: data, meta: MessageMeta { content_type, params, traceparent, event: Some(attributes) } })
 }
 
 /// Answers an accepted publish; with the answers of the functions, if these are wanted and come in time.

@@ -21,6 +21,7 @@ use super::{App, params, publish};
     ),
     request_body(description = "The message, of any content type.", content(
         (serde_json::Value = "application/json"),
+        (schema::CloudEvent = "application/cloudevents+json"),
         (String = "text/plain"),
         (schema::Bytes = "application/octet-stream"),
     )),

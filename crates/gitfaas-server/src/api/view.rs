@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use gitfaas_core::event::Attributes;
 use gitfaas_core::id::RunId;
 use gitfaas_core::message::MessageMeta;
 use gitfaas_core::request::Request;
@@ -24,6 +25,7 @@ pub(super) fn request(request: Request, runs: Vec<Run>, waits: &Waits) -> Reques
         phase: together(runs.iter().map(|run| run.phase)),
         received_at: request.received_at,
         content_type: request.meta.content_type,
+        event: request.meta.event.map(Attributes::into_map).unwrap_or_default(),
         size: request.size,
         params: request.meta.params,
         parent: request.lineage.parent,

@@ -13,6 +13,8 @@ pub enum ErrorCode {
     InvalidRequest,
     /// The message says that it is JSON and is not.
     InvalidJson,
+    /// The message says that it is a CloudEvent and is none.
+    InvalidEvent,
     /// The topic's name is no topic name, or the topic does not exist.
     UnknownTopic,
     /// The topic exists, but no version of it ever worked.
@@ -57,9 +59,10 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::InvalidRequest,
         Self::InvalidJson,
+        Self::InvalidEvent,
         Self::UnknownTopic,
         Self::TopicBroken,
         Self::Unplannable,
@@ -87,6 +90,7 @@ impl ErrorCode {
         match self {
             Self::InvalidRequest => "invalid-request",
             Self::InvalidJson => "invalid-json",
+            Self::InvalidEvent => "invalid-event",
             Self::UnknownTopic => "unknown-topic",
             Self::TopicBroken => "topic-broken",
             Self::Unplannable => "unplannable",

@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use gitfaas_core::event::Attributes;
 use gitfaas_core::id::{RequestId, RunId, Try};
 use gitfaas_core::manifest::{Hole, Holed, RecordedManifest};
 use gitfaas_core::message::{MessageMeta, Params};
@@ -178,6 +179,12 @@ pub(super) fn accept(milliseconds: i64, topic: &str, functions: &[&str]) -> Acce
             content_type: Some("application/json".to_owned()),
             params: Params::from([("replicas".to_owned(), "3".to_owned())]),
             traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
+            event: Attributes::new(
+                [("specversion", "1.0"), ("id", "F-17"), ("source", "/garden"), ("type", "org.birds.seen")]
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .into(),
+            )
+            .ok(),
         },
         size: payload.len() as u64,
         lineage: Lineage::default(),

@@ -89,7 +89,7 @@ fn objects(
     namespace: &str,
     revision: &str,
 ) -> anyhow::Result<Vec<Value>> {
-    let meta = MessageMeta { content_type: message.content_type, params: message.params, traceparent: None };
+    let meta = MessageMeta { content_type: message.content_type, params: message.params, ..MessageMeta::default() };
     if meta.is_json() {
         serde_json::from_slice::<IgnoredAny>(&message.payload)
             .context("the message is not the JSON it claims to be")?;

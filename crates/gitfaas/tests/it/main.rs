@@ -6,6 +6,7 @@ mod answers;
 mod backup;
 mod browser;
 mod cancel;
+mod cloud_events;
 mod commands;
 mod disk;
 mod docs;

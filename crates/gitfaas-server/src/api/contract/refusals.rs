@@ -2,8 +2,8 @@
 
 use crate::engine::ErrorCode::{
     self, AmbiguousAnswer, ClusterUnavailable, Forbidden, ForeignOrigin, HopLimit, IdempotencyConflict, Internal,
-    InvalidJson, InvalidRequest, InvalidToken, NoCatalog, NotFound, PausedByConfig, RecordDamaged, SlowBody,
-    SourceUnavailable, Stopping, StoreUnavailable, TooLarge, TopicBroken, UnknownTopic, Unplannable,
+    InvalidEvent, InvalidJson, InvalidRequest, InvalidToken, NoCatalog, NotFound, PausedByConfig, RecordDamaged,
+    SlowBody, SourceUnavailable, Stopping, StoreUnavailable, TooLarge, TopicBroken, UnknownTopic, Unplannable,
 };
 
 /// What every operation can be refused with.
@@ -21,6 +21,7 @@ pub(super) const BY_OPERATION: &[(&str, &[ErrorCode])] = &[
         &[
             InvalidRequest,
             InvalidJson,
+            InvalidEvent,
             InvalidToken,
             Forbidden,
             UnknownTopic,
@@ -68,6 +69,7 @@ pub(super) const BY_OPERATION: &[(&str, &[ErrorCode])] = &[
         &[
             InvalidRequest,
             InvalidJson,
+            InvalidEvent,
             InvalidToken,
             Forbidden,
             NotFound,

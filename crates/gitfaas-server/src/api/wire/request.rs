@@ -1,5 +1,7 @@
 //! Requests, alone and with what followed from them.
 
+use std::collections::BTreeMap;
+
 use gitfaas_core::id::{RequestId, RunId};
 use gitfaas_core::message::Params;
 use gitfaas_core::run::Phase;
@@ -32,6 +34,10 @@ pub struct RequestView {
     /// The content type of the message, as given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
+    /// The attributes of the CloudEvent that the message came as, in their canonical text.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = HashMap<String, String>)]
+    pub event: BTreeMap<String, String>,
     /// Bytes of the message.
     pub size: u64,
     /// The query parameters.

@@ -33,6 +33,23 @@ pub struct Try(pub u32);
 #[schema(value_type = String, format = DateTime, examples("2026-11-24T22:15:31.25Z"))]
 pub struct Time(pub String);
 
+/// A CloudEvent as one JSON object. Its data are in `data`, or as base64 in `data_base64`.
+#[derive(ToSchema)]
+pub struct CloudEvent {
+    /// The version of the specification.
+    #[schema(pattern = "^1\\.0$")]
+    pub specversion: String,
+    /// Unique among the events of its source.
+    #[schema(min_length = 1)]
+    pub id: String,
+    /// Where it comes from: a URI reference.
+    #[schema(min_length = 1, pattern = "^\\S+$")]
+    pub source: String,
+    /// What happened.
+    #[schema(min_length = 1)]
+    pub r#type: String,
+}
+
 /// Bytes of any kind.
 #[derive(ToSchema)]
 #[schema(value_type = String, format = Binary)]

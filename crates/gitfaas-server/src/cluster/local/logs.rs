@@ -19,8 +19,8 @@ use crate::cluster::{LogChunk, LogPart};
 
 /// How often logs that are being followed are looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// The most bytes of one piece.
-const PIECE: u64 = 64 * 1024;
+/// The most bytes of one piece. Who follows and does not read has a few of them in memory.
+const PIECE: u64 = 16 * 1024;
 
 impl Shared {
     /// The last `tail` bytes of each start. Blocks.

@@ -50,6 +50,7 @@ pub(crate) fn request(number: u8, topic: &str, runs: &[(&str, Phase)], parent: O
         phase: runs[0].phase,
         received_at: start(),
         content_type: Some("application/json".to_owned()),
+        event: std::collections::BTreeMap::new(),
         size: 1234,
         params: [("zone".to_owned(), "eu".to_owned())].into(),
         parent,
