@@ -72,11 +72,9 @@ impl Findings {
 
     /// The same, for a control that Windows pods are exempt from.
     pub(super) fn hardening_on_linux(&mut self, control: Control, at: &At<'_>, rule: &'static str) {
-        if !self.restricted() {
-        } else if self.on_linux.len() < MAX_TOLD {
-            let level = PodPolicy::Restricted;
-            self.on_linux.push(Violation { level, control, path: at.steps(), rule });
-        } else {
+        if self.restricted() && self.on_linux.len() < MAX_TOLD {
+            self.on_linux.push(Violation { level: PodPolicy::Restricted, control, path: at.steps(), rule });
+        } else if self.restricted() {
             self.untold_on_linux += 1;
         }
     }
