@@ -108,11 +108,11 @@ impl MessageSchema {
         if self.validator.is_valid(message) {
             return None;
         }
-        let told = self.teller.as_ref().and_then(|teller| teller.tell(message));
-        Some(match told {
-            Some(told) => format!("does not fit `{}`: {told}", self.path),
-            None => format!("does not fit `{}`", self.path),
-        })
+        let path = &self.path;
+        let Some(teller) = &self.teller else { return Some(format!("does not fit `{path}`")) };
+        let told = teller.tell(message);
+        let told = told.as_deref().unwrap_or("no choice of it (`anyOf`, `oneOf`, `not` and the like) is met");
+        Some(format!("does not fit `{path}`: {told}"))
     }
 }
 

@@ -53,6 +53,12 @@ pub(super) fn of(root: &Node) -> Result<Shape, Refusal> {
     collect_anchors(root, true, &mut anchors)?;
     let mut walk = Walk { root, anchors, counted: HashMap::new(), open: HashSet::new(), is_recursive: false };
     walk.visits(root, 0)?;
+    // What nothing refers to is no use, and still compiled.
+    for definitions in ["$defs", "definitions"].iter().filter_map(|key| root.get(key)) {
+        if let Value::Mapping(entries) = &definitions.value {
+            entries.iter().try_for_each(|entry| walk.visits(&entry.value, 1).map(drop))?;
+        }
+    }
     Ok(Shape { is_recursive: walk.is_recursive })
 }
 

@@ -3,6 +3,9 @@ use serde_json::json;
 
 use super::*;
 
+const NO_CHOICE: &str =
+    "does not fit `schemas/collect.json`: no choice of it (`anyOf`, `oneOf`, `not` and the like) is met";
+
 fn compile(schema: &str) -> Result<MessageSchema, Vec<String>> {
     let path = "schemas/collect.json".parse().expect("a path");
     let compiled = MessageSchema::compile(&path, &Bytes::copy_from_slice(schema.as_bytes()));
@@ -55,7 +58,7 @@ fn what_is_no_json_or_too_deep_is_refused() {
 fn what_fits_no_choice_is_refused_and_what_is_told_is_bounded() {
     let schema = json!({"anyOf": [{"items": {"type": "string"}}, {"type": "object"}]});
     let many = json!(vec![1; 100_000]);
-    assert_eq!(refused(&schema, &many).as_deref(), Some("does not fit `schemas/collect.json`"));
+    assert_eq!(refused(&schema, &many).as_deref(), Some(NO_CHOICE));
     let keys: serde_json::Map<_, _> = (0..1000).map(|key| (format!("\u{1b}[2J{key}"), json!(1))).collect();
     let told = refused(&json!({"additionalProperties": false}), &Value::Object(keys)).expect("refused");
     assert!(told.len() < 1000 && !told.contains('\u{1b}'), "{told}");
@@ -81,6 +84,10 @@ fn what_fits_no_choice_is_refused_and_what_is_told_is_bounded() {
 #[case::remote(
     "{\"items\": {\"$ref\": \"https://evil.example/a\"}}",
     "1:20: `https://evil.example/a` is outside of this file, and nothing else is read (put it under `$defs` of this file and write `#/$defs/…`)"
+)]
+#[case::remote_where_nothing_leads(
+    "{\"$defs\": {\"a\": {\"$ref\": \"other.json\"}}}",
+    "1:26: `other.json` is outside of this file, and nothing else is read (put it under `$defs` of this file and write `#/$defs/…`)"
 )]
 #[case::other_file(
     "{\"$ref\": \"file:///etc/passwd\"}",
@@ -143,7 +150,7 @@ fn a_schema_that_leads_to_itself_is_checked_in_bounded_time_and_space() {
         message = json!({"c": message, "x": 1});
     }
     let choices = json!({"$ref": "#/$defs/n", "$defs": {"n": {"anyOf": [node("x"), node("y")]}}});
-    assert_eq!(refused(&choices, &message).as_deref(), Some("does not fit `schemas/collect.json`"));
+    assert_eq!(refused(&choices, &message).as_deref(), Some(NO_CHOICE));
     let both = json!({"$ref": "#/$defs/n", "$defs": {"n": {"allOf": [node("x"), node("x")]}}});
     assert_eq!(refused(&both, &message).as_deref(), Some("does not fit `schemas/collect.json`"));
     let plain = json!({"$ref": "#/$defs/n", "$defs": {"n": node("x")}});
