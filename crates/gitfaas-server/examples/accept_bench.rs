@@ -76,7 +76,7 @@ async fn large(folder: &Path, retained: u64) -> Outcome<()> {
     store.count().await?;
     println!("count: {:.1?}", begun.elapsed());
     let begun = Instant::now();
-    let expired = store.expire(jiff::Timestamp::MAX, 500).await?;
+    let expired = store.expire(jiff::Timestamp::MAX, jiff::Timestamp::MAX, 500).await?;
     println!("expire of {expired}: {:.1?}", begun.elapsed());
     store.close().await;
     Ok(())

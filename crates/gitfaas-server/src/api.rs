@@ -2,6 +2,7 @@
 
 mod body;
 mod contract;
+mod dead_letters;
 mod error;
 mod event;
 mod events;
@@ -121,12 +122,24 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(read::run))
         .routes(routes!(logs::logs))
         .routes(routes!(explain::explanation))
+        .routes(routes!(dead_letters::list))
+        .routes(routes!(dead_letters::redrive_all))
+        .routes(routes!(dead_letters::purge_all))
+        .route("/api/v1/dead-letters/{run}", post(dead_letters::act))
+        // A colon may be written as it is, or percent-encoded; the router takes what stands in a route to the letter.
+        .route("/api/v1/dead-letters%3Aredrive", post(dead_letters::redrive_all))
+        .route("/api/v1/dead-letters%3aredrive", post(dead_letters::redrive_all))
+        .route("/api/v1/dead-letters%3Apurge", post(dead_letters::purge_all))
+        .route("/api/v1/dead-letters%3apurge", post(dead_letters::purge_all))
         .routes(routes!(status::source))
         .routes(routes!(status::workers))
 }
 
 fn verbs(contract: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
-    contract.merge_from(topics::Verbs::openapi()).merge_from(requests::Verbs::openapi())
+    contract
+        .merge_from(topics::Verbs::openapi())
+        .merge_from(requests::Verbs::openapi())
+        .merge_from(dead_letters::Verbs::openapi())
 }
 
 async fn no_route(uri: axum::http::Uri) -> ApiError {

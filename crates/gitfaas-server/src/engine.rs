@@ -1,4 +1,4 @@
-//! The verbs of gitfaas over its four seams: publish, render, dispatch, observe, cancel, respond, refresh, expire,
+//! The verbs of gitfaas over its four seams: publish, render, dispatch, observe, cancel, redrive, respond, refresh, expire,
 //! query.
 //!
 //! The engine knows the traits, not what is behind them, and nothing of HTTP. Each verb has a file; what may follow
@@ -17,6 +17,7 @@ mod ids;
 mod observe;
 mod publish;
 mod query;
+mod redrive;
 mod refresh;
 mod render;
 mod respond;
@@ -49,6 +50,7 @@ pub(crate) use self::follow::after_cut;
 pub use self::hub::{Hub, Subscription};
 pub use self::publish::{PublishOptions, Published};
 pub use self::query::Tree;
+pub use self::redrive::{At, Bulk};
 pub use self::refresh::{ReadSource, Refresh, inspect_source, read_source};
 pub use self::render::Rendered;
 pub use self::respond::Answer;
@@ -85,6 +87,8 @@ pub struct Settings {
     pub log_tail: u64,
     /// How long a request is kept after the last of its runs finished.
     pub retention: Duration,
+    /// The same for a request with a dead letter; one that is `unknown` is kept until somebody decides.
+    pub dead_letter_retention: Duration,
 }
 
 impl Default for Settings {
@@ -99,6 +103,7 @@ impl Default for Settings {
             backoff: Backoff { first: Duration::from_secs(1), most: Duration::from_mins(1) },
             log_tail: 1024 * 1024,
             retention: Duration::from_hours(48),
+            dead_letter_retention: Duration::from_hours(14 * 24),
         }
     }
 }

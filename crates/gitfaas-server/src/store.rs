@@ -21,7 +21,7 @@ use gitfaas_core::message::Message;
 use gitfaas_core::request::Request;
 use gitfaas_core::response::Response;
 use gitfaas_core::run::{Phase, Run};
-use gitfaas_core::topic::TopicName;
+use gitfaas_core::topic::{FunctionName, TopicName};
 use jiff::Timestamp;
 
 use crate::cluster::LogPart;
@@ -60,6 +60,18 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Unavailable`]. That somebody else was quicker is not an error but `Ok(false)`: read and step again.
     async fn settle(&self, before: &Run, after: &Run) -> Result<bool, StoreError>;
+
+    /// Replaces `before` by `after` like [`settle`](Self::settle), and in the same step what was recorded for the run.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn replace(&self, before: &Run, after: &Run, manifests: Vec<RecordedManifest>) -> Result<bool, StoreError>;
+
+    /// Dead letters, the newest request's first. A run [is one](Run::is_dead_letter) by its state alone.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Vec<Run>, StoreError>;
 
     /// Replaces `before` by `after` like [`settle`](Self::settle), if fewer than `most_live` runs of its topic are live
     /// at that moment: counting and replacing are one step. A run that is live already has its slot.
@@ -203,14 +215,15 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Unavailable`].
     async fn load_catalog(&self) -> Result<Option<(String, Vec<(String, Bytes)>)>, StoreError>;
 
-    /// Forgets requests whose runs all finished before `ended_before`, with everything of theirs; at most `limit`
-    /// requests in one short step. Returns how many.
+    /// Forgets requests whose runs all finished before a moment, with everything of theirs; at most `limit` requests in
+    /// one short step. Returns how many. For a request with a dead letter the moment is `dead_before`, for any other
+    /// `ended_before`.
     ///
-    /// A request with a run that has not finished, or that is held as `unknown`, stays.
+    /// A request with a run that has not finished stays, and so does one with a dead letter that is `unknown`.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    async fn expire(&self, ended_before: Timestamp, limit: usize) -> Result<usize, StoreError>;
+    async fn expire(&self, ended_before: Timestamp, dead_before: Timestamp, limit: usize) -> Result<usize, StoreError>;
 
     /// How many runs are in each phase, for metrics; every phase is there, in the order of [`Phase::ALL`].
     ///
@@ -306,6 +319,21 @@ pub struct RequestQuery {
     pub from: Option<RequestId>,
     /// Accepted before this one only: the cursor of a page.
     pub before: Option<RequestId>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Which dead letters to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeadLetterQuery {
+    /// Of this topic only.
+    pub topic: Option<TopicName>,
+    /// Of this function only.
+    pub function: Option<FunctionName>,
+    /// With this code of the reason only.
+    pub reason: Option<String>,
+    /// Before this one in the list's order only: the cursor of a page.
+    pub before: Option<RunId>,
     /// At most so many.
     pub limit: usize,
 }

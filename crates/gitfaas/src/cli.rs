@@ -4,6 +4,7 @@
 //! arguments of its processes: it comes from the environment alone.
 
 mod data;
+mod dead_letters;
 mod doctor;
 mod documents;
 mod file;
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub(crate) use data::{Backup, Folder, Restore};
+pub(crate) use dead_letters::{DeadLetterFilter, DeadLetterList, DeadLetters, Which};
 pub(crate) use doctor::Doctor;
 pub(crate) use documents::{Completions, Document, Man};
 pub(crate) use functions::{Diff, Lint, ManifestFormat, OneTopic, PolicyArgs, Render, Topics};
@@ -67,6 +69,9 @@ pub(crate) enum Command {
     Logs(Logs),
     /// Cancel the runs of a request
     Cancel(Cancel),
+    /// See to the runs that gave up: list them, try them once more, or give them up for good
+    #[command(subcommand)]
+    DeadLetters(DeadLetters),
     /// List topics with their functions, or show one
     Topics(Topics),
     /// Hold the runs of a topic back: it accepts, and what is live goes on

@@ -170,18 +170,29 @@ impl Client {
         self.get(&["api", "v1", "requests", &id.to_string(), "tree"], &[], Duration::ZERO).await
     }
 
-    /// The logs of a run as plain text; with `follow` until the run ends, however long that takes.
-    pub(crate) async fn logs(&self, run: RunId, follow: bool) -> Result<LogLines, Error> {
-        self.log_lines(run, follow, "text/plain").await
+    /// The logs of a try of a run, the present one if none is named, as plain text; with `follow` until the run ends,
+    /// however long that takes.
+    pub(crate) async fn logs(&self, run: RunId, follow: bool, try_no: Option<u32>) -> Result<LogLines, Error> {
+        self.log_lines(run, follow, try_no, "text/plain").await
     }
 
     /// The same, each line a JSON object: [`wire::LogLine`].
-    pub(crate) async fn log_objects(&self, run: RunId, follow: bool) -> Result<LogLines, Error> {
-        self.log_lines(run, follow, "application/x-ndjson").await
+    pub(crate) async fn log_objects(&self, run: RunId, follow: bool, try_no: Option<u32>) -> Result<LogLines, Error> {
+        self.log_lines(run, follow, try_no, "application/x-ndjson").await
     }
 
-    async fn log_lines(&self, run: RunId, follow: bool, accept: &'static str) -> Result<LogLines, Error> {
+    async fn log_lines(
+        &self,
+        run: RunId,
+        follow: bool,
+        try_no: Option<u32>,
+        accept: &'static str,
+    ) -> Result<LogLines, Error> {
         let mut url = self.url(&["api", "v1", "runs", run.as_str(), "logs"])?;
+        address::set_query(
+            &mut url,
+            try_no.map(|number| ("try", number.to_string())).iter().map(|(name, value)| (*name, value.as_str())),
+        );
         let mut timeout = Some(ANSWER);
         if follow {
             address::set_query(&mut url, [("follow", "true")]);
@@ -202,6 +213,26 @@ impl Client {
     pub(crate) async fn cancel(&self, id: RequestId, descendants: bool) -> Result<Answer<wire::CancelledView>, Error> {
         let query = if descendants { vec![("descendants", "true".to_owned())] } else { vec![] };
         self.post(&["api", "v1", "requests", &format!("{id}:cancel")], &query).await
+    }
+
+    /// A page of dead letters.
+    pub(crate) async fn dead_letters(&self, filter: &Filter) -> Result<Answer<wire::List<wire::RunView>>, Error> {
+        self.get(&["api", "v1", "dead-letters"], &filter.query, Duration::ZERO).await
+    }
+
+    /// Does something (`redrive`, `purge`) to one dead letter.
+    pub(crate) async fn dead_letter(
+        &self,
+        verb: &str,
+        run: RunId,
+        filter: &Filter,
+    ) -> Result<Answer<wire::RunView>, Error> {
+        self.post(&["api", "v1", "dead-letters", &format!("{run}:{verb}")], &filter.query).await
+    }
+
+    /// Does something (`redrive`, `purge`) to the dead letters that the filter chooses, as many as one answer takes.
+    pub(crate) async fn all_dead_letters(&self, verb: &str, filter: &Filter) -> Result<Answer<wire::BulkView>, Error> {
+        self.post(&["api", "v1", &format!("dead-letters:{verb}")], &filter.query).await
     }
 
     async fn post<T: DeserializeOwned>(

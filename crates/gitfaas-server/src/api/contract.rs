@@ -38,6 +38,7 @@ use crate::engine::ErrorCode;
         (name = "topics", description = "What can be published to, and who listens."),
         (name = "requests", description = "What was published, and what came of it."),
         (name = "runs", description = "One function executed for one request."),
+        (name = "dead letters", description = "Runs that gave up: to be tried once more, or given up for good."),
         (name = "source", description = "Where functions come from."),
         (name = "server", description = "Probes, metrics and this document."),
     ),

@@ -68,7 +68,9 @@ pub(crate) const fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::Forbidden | ErrorCode::ForeignOrigin => StatusCode::FORBIDDEN,
         ErrorCode::UnknownTopic | ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::SlowBody => StatusCode::REQUEST_TIMEOUT,
-        ErrorCode::AmbiguousAnswer | ErrorCode::PausedByConfig => StatusCode::CONFLICT,
+        ErrorCode::AmbiguousAnswer | ErrorCode::NotDeadLetter | ErrorCode::NotSettled | ErrorCode::PausedByConfig => {
+            StatusCode::CONFLICT
+        }
         ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::Unplannable | ErrorCode::HopLimit | ErrorCode::IdempotencyConflict => {
             StatusCode::UNPROCESSABLE_ENTITY

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, iter};
 use futures_util::{Stream, StreamExt as _};
+use gitfaas_core::id::Try;
 
 use super::error::ApiError;
 use super::params::Segment;
@@ -29,8 +30,9 @@ use crate::engine::after_cut;
     params(
         ("id" = schema::RunId, Path, description = "The run's id."),
         ("follow" = Option<bool>, Query, description = "Whether to go on as the run writes."),
+        ("try" = Option<u32>, Query, description = "Which try of the run, from 1; the present one when nothing is said. Only the present one can be followed."),
     ),
-    responses((status = 200, description = "The logs of its present try.", content(
+    responses((status = 200, description = "The logs of the try.", content(
         (String = "text/plain"),
         (List<LogView> = "application/json"),
         (LogLine = "application/x-ndjson"),
@@ -43,15 +45,19 @@ pub(super) async fn logs(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let id = super::read::run_id(&id)?;
-    let asked = params::known_query(plain.as_deref(), &["follow"])?;
+    let asked = params::known_query(plain.as_deref(), &["follow", "try"])?;
     let follow: bool = params::parsed(&asked, "follow", "true or false")?.unwrap_or(false);
     let accept = params::text(&headers, header::ACCEPT.as_str())?.unwrap_or_default();
     let lines = accept.contains(LINES);
+    let try_no = params::parsed(&asked, "try", "a number from 1")?.map(Try);
+    if follow && try_no.is_some() {
+        return Err(params::invalid("only the present try can be followed: leave `try` or `follow` out").into());
+    }
     if follow {
         let chunks = app.engine.follow_logs(id).await?;
         return Ok(if lines { objects(chunks) } else { text(Body::from_stream(titled(chunks))) });
     }
-    let parts = app.engine.logs(id).await?;
+    let parts = app.engine.logs(id, try_no).await?;
     if lines {
         return Ok(objects(iter(parts.into_iter().map(chunk)).boxed()));
     }

@@ -7,6 +7,7 @@
 //! have their description in [`schema`], so that the core need not know of contracts: a field of such a type says
 //! `#[schema(value_type = schema::…)]`.
 
+mod dead_letter;
 mod old;
 mod problem;
 mod publish;
@@ -22,6 +23,7 @@ mod worker;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use self::dead_letter::{BulkView, NotDoneView};
 pub use self::old::{Alive, OldResponses, Refreshed};
 pub use self::problem::{FailureView, ProblemView};
 pub use self::publish::{ApplyReport, Receipt};

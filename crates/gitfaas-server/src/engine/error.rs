@@ -41,6 +41,10 @@ pub enum ErrorCode {
     AmbiguousAnswer,
     /// The config pauses the topic, so that resuming it here would not help.
     PausedByConfig,
+    /// The run is not (or no longer) a dead letter.
+    NotDeadLetter,
+    /// Something is still left to be done of the try that gave up.
+    NotSettled,
     /// No functions have been loaded yet.
     NoCatalog,
     /// The store cannot read or write.
@@ -59,7 +63,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::InvalidRequest,
         Self::InvalidJson,
         Self::InvalidEvent,
@@ -76,6 +80,8 @@ impl ErrorCode {
         Self::NotFound,
         Self::AmbiguousAnswer,
         Self::PausedByConfig,
+        Self::NotDeadLetter,
+        Self::NotSettled,
         Self::NoCatalog,
         Self::StoreUnavailable,
         Self::RecordDamaged,
@@ -104,6 +110,8 @@ impl ErrorCode {
             Self::NotFound => "not-found",
             Self::AmbiguousAnswer => "ambiguous-answer",
             Self::PausedByConfig => "paused-by-config",
+            Self::NotDeadLetter => "not-dead-letter",
+            Self::NotSettled => "not-settled",
             Self::NoCatalog => "no-catalog",
             Self::StoreUnavailable => "store-unavailable",
             Self::RecordDamaged => "record-damaged",

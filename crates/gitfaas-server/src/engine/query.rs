@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gitfaas_core::catalog::{Catalog, Topic};
-use gitfaas_core::id::{RequestId, RunId};
+use gitfaas_core::id::{RequestId, RunId, Try};
 use gitfaas_core::message::Message;
 use gitfaas_core::request::Request;
 use gitfaas_core::response::Response;
@@ -192,12 +192,20 @@ impl Engine {
         Ok(Tree { request, runs, responses, children, cut })
     }
 
-    /// The logs of a run's present try: from the ledger once they are captured, from the cluster before.
+    /// The logs of a try of a run, the present one if none is named: from the ledger once they are captured, from the
+    /// cluster before.
     ///
     /// # Errors
     /// [`ErrorCode::NotFound`], [`ErrorCode::ClusterUnavailable`], and the store's.
-    pub async fn logs(&self, id: RunId) -> Result<Vec<LogPart>, EngineError> {
+    pub async fn logs(&self, id: RunId, try_no: Option<Try>) -> Result<Vec<LogPart>, EngineError> {
         let run = self.run(id).await?;
+        if let Some(try_no) = try_no.filter(|try_no| *try_no != run.try_no) {
+            if try_no < Try::FIRST || try_no > run.try_no {
+                let detail = format!("the run {id} has no try {try_no}; the present one is {}", run.try_no);
+                return Err(EngineError::new(ErrorCode::NotFound, detail));
+            }
+            return Ok(self.parts.store.logs(id, try_no).await?);
+        }
         if run.logs_captured {
             return Ok(self.parts.store.logs(id, run.try_no).await?);
         }

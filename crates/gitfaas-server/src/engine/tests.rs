@@ -151,7 +151,7 @@ impl Bench {
     }
 
     async fn kept(&self, id: RunId) -> Vec<Bytes> {
-        let logs = self.engine.logs(id).await.expect("logs");
+        let logs = self.engine.logs(id, None).await.expect("logs");
         logs.into_iter().map(|part| part.text).collect()
     }
 }

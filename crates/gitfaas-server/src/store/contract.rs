@@ -5,6 +5,7 @@
 
 pub(super) mod accepting;
 pub(super) mod catalog;
+pub(super) mod dead_letters;
 pub(super) mod gates;
 pub(super) mod lasting;
 pub(super) mod line;
@@ -130,6 +131,13 @@ macro_rules! contract {
             retention::everything_of_an_expired_request_goes_and_nothing_else
             retention::a_request_without_runs_expires_by_its_arrival
             retention::late_results_for_an_expired_run_are_not_found
+            dead_letters::what_gave_up_is_listed_newest_first_until_somebody_decides
+            dead_letters::dead_letters_are_found_by_topic_function_and_reason
+            dead_letters::pages_of_dead_letters_join_without_gap_or_double
+            dead_letters::a_dead_letter_keeps_its_request_for_a_time_of_its_own
+            dead_letters::an_unknown_run_that_is_purged_is_held_no_more
+            dead_letters::a_run_is_replaced_with_its_manifests_or_not_at_all
+            dead_letters::dead_letters_are_there_after_reopening_and_go_with_their_request
             lasting::everything_is_there_after_reopening
             lasting::the_key_stays_and_the_epoch_rises
             lasting::what_expired_stays_away_after_reopening

@@ -18,6 +18,7 @@
 //! The file must be on a local disk: `SQLite`'s log needs shared memory, which network file systems do not have.
 
 mod backup;
+mod dead;
 mod fault;
 mod file;
 mod gate;
@@ -56,7 +57,7 @@ pub use self::inspect::{Inspection, inspect};
 use self::readers::Readers;
 use self::write::Accepted;
 use self::writer::Writer;
-use super::{Accept, Acceptance, Load, Marking, Order, Place, Queue, RequestQuery, Store, StoreError};
+use super::{Accept, Acceptance, DeadLetterQuery, Load, Marking, Order, Place, Queue, RequestQuery, Store, StoreError};
 use crate::cluster::LogPart;
 
 /// A ledger in `ledger.db` of a data folder.
@@ -121,6 +122,20 @@ impl Store for EmbeddedStore {
     async fn settle(&self, before: &Run, after: &Run) -> Result<bool, StoreError> {
         let (before, after, text) = (before.clone(), after.clone(), record::encode(after)?);
         self.writer.write(text.len(), move |connection| write::settle(connection, &before, &after, &text)).await
+    }
+
+    async fn replace(&self, before: &Run, after: &Run, manifests: Vec<RecordedManifest>) -> Result<bool, StoreError> {
+        let (before, after, text) = (before.clone(), after.clone(), record::encode(after)?);
+        let manifests = record::encode(&manifests)?;
+        let size = text.len() + manifests.len();
+        self.writer
+            .write(size, move |connection| write::replace(connection, &before, (&after, &text), &manifests))
+            .await
+    }
+
+    async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Vec<Run>, StoreError> {
+        let query = query.clone();
+        self.readers.read(move |connection| dead::letters(connection, &query)).await
     }
 
     async fn mark(&self, before: &Run, after: &Run, most_live: Option<NonZeroU32>) -> Result<Marking, StoreError> {
@@ -227,8 +242,8 @@ impl Store for EmbeddedStore {
         self.readers.read(read::catalog).await
     }
 
-    async fn expire(&self, ended_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        self.writer.write(0, move |connection| write::expire(connection, ended_before, limit)).await
+    async fn expire(&self, ended_before: Timestamp, dead_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.writer.write(0, move |connection| write::expire(connection, ended_before, dead_before, limit)).await
     }
 
     async fn count(&self) -> Result<Vec<(Phase, u64)>, StoreError> {

@@ -130,6 +130,9 @@ pub(crate) struct Logs {
     /// How the output looks; as JSON, one object for each line
     #[command(flatten)]
     pub(crate) output: Output,
+    /// Which try of a run that was redriven, from 1 [default: the present one]
+    #[arg(long = "try", value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "follow")]
+    pub(crate) try_no: Option<u32>,
     /// Where to ask
     #[command(flatten)]
     pub(crate) address: ServerAddress,

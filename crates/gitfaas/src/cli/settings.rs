@@ -64,6 +64,9 @@ pub(crate) struct Runs {
     /// How long a request is kept after its last run ended (`90m`, `48h`)
     #[arg(long, value_name = "TIME", env = "GITFAAS_RETENTION", default_value = "48h", value_parser = value::duration)]
     pub(crate) retention: Duration,
+    /// The same for a request with a dead letter, where that is longer; an unknown run is kept until somebody decides
+    #[arg(long, value_name = "TIME", env = "GITFAAS_DEAD_LETTER_RETENTION", default_value = "336h", value_parser = value::duration)]
+    pub(crate) dead_letter_retention: Duration,
     /// How much of the log of each attempt is kept, in bytes counted from its end
     #[arg(long, value_name = "BYTES", env = "GITFAAS_LOG_TAIL", default_value_t = 1 << 20)]
     #[arg(value_parser = clap::value_parser!(u64).range(0..=64 << 20))]

@@ -171,7 +171,7 @@ async fn a_server_that_is_slow_is_given_up() {
 async fn logs_come_line_by_line_also_when_they_break_off() {
     let mut lines = raw(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\none\ntwo\nth")
         .await
-        .logs("01j79r8m61f999qfg0000000016c3tn1".parse().expect("a run"), false)
+        .logs("01j79r8m61f999qfg0000000016c3tn1".parse().expect("a run"), false, None)
         .await
         .expect("it begins");
     assert_eq!(lines.next().await.expect("a line").as_deref(), Some(&b"one\n"[..]));

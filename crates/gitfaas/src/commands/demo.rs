@@ -121,7 +121,7 @@ async fn until_served(mut refreshes: Refreshes) -> anyhow::Result<()> {
 async fn show_failed(client: &Client, tree: &TreeView) -> anyhow::Result<()> {
     for (request, run) in live::runs(tree).into_iter().filter(|(_, run)| run.phase != Phase::Succeeded) {
         output::line(&style::paint(style::STRONG, &format!("==> {}, {} <==", live::name(request, run), run.phase)))?;
-        let mut lines = client.logs(run.id, false).await?;
+        let mut lines = client.logs(run.id, false, None).await?;
         let mut last = std::collections::VecDeque::new();
         while let Some(line) = lines.next().await? {
             last.push_back(line);

@@ -18,9 +18,9 @@ pub(crate) async fn run(arguments: cli::Logs, out: Out) -> anyhow::Result<Outcom
         RunOrRequest::Request(request) => only_run(&client, request).await?,
     };
     if arguments.output.format == Format::Json {
-        return objects(client.log_objects(run, arguments.follow).await?).await;
+        return objects(client.log_objects(run, arguments.follow, arguments.try_no).await?).await;
     }
-    let mut lines = client.logs(run, arguments.follow).await?;
+    let mut lines = client.logs(run, arguments.follow, arguments.try_no).await?;
     while let Some(line) = lines.next().await? {
         // A program gets the bytes as they were written; a terminal must not obey them.
         if out.is_terminal() {

@@ -74,6 +74,7 @@ pub(super) fn config(listen: SocketAddr, arguments: &cli::Settings) -> anyhow::R
         backoff: Backoff { first: runs.retry_wait, most: runs.retry_wait_most.max(runs.retry_wait) },
         log_tail: runs.log_tail,
         retention: runs.retention,
+        dead_letter_retention: runs.dead_letter_retention,
         ..Settings::default()
     };
     let limits = Limits {

@@ -180,7 +180,7 @@ impl<'a> Follow<'a> {
 /// Sends each line of a run's log, with the run's name before it.
 async fn read_log(client: Client, run: RunId, name: String, sender: mpsc::Sender<String>, streams: Arc<Semaphore>) {
     let Ok(_permit) = streams.acquire().await else { return };
-    let mut lines = match client.logs(run, true).await {
+    let mut lines = match client.logs(run, true, None).await {
         Ok(lines) => lines,
         Err(error) => {
             let _ = sender.send(format!("{name} (no logs: {})", escape::line(&error.to_string()))).await;

@@ -8,6 +8,7 @@ mod browser;
 mod cancel;
 mod cloud_events;
 mod commands;
+mod dead_letters;
 mod disk;
 mod docs;
 mod dry_run;

@@ -2,8 +2,9 @@
 
 use crate::engine::ErrorCode::{
     self, AmbiguousAnswer, ClusterUnavailable, Forbidden, ForeignOrigin, HopLimit, IdempotencyConflict, Internal,
-    InvalidEvent, InvalidJson, InvalidRequest, InvalidToken, NoCatalog, NotFound, PausedByConfig, RecordDamaged,
-    SlowBody, SourceUnavailable, Stopping, StoreUnavailable, TooLarge, TopicBroken, UnknownTopic, Unplannable,
+    InvalidEvent, InvalidJson, InvalidRequest, InvalidToken, NoCatalog, NotDeadLetter, NotFound, NotSettled,
+    PausedByConfig, RecordDamaged, SlowBody, SourceUnavailable, Stopping, StoreUnavailable, TooLarge, TopicBroken,
+    UnknownTopic, Unplannable,
 };
 
 /// What every operation can be refused with.
@@ -93,6 +94,26 @@ pub(super) const BY_OPERATION: &[(&str, &[ErrorCode])] = &[
     ("getRun", &[InvalidRequest, NotFound, RecordDamaged, StoreUnavailable]),
     ("explainRun", &[InvalidRequest, NotFound, RecordDamaged, StoreUnavailable]),
     ("getLogs", &[InvalidRequest, NotFound, RecordDamaged, ClusterUnavailable, StoreUnavailable]),
+    ("listDeadLetters", &[InvalidRequest, StoreUnavailable]),
+    (
+        "redriveDeadLetter",
+        &[
+            InvalidRequest,
+            NotFound,
+            UnknownTopic,
+            NotDeadLetter,
+            NotSettled,
+            Unplannable,
+            RecordDamaged,
+            ClusterUnavailable,
+            NoCatalog,
+            TopicBroken,
+            StoreUnavailable,
+        ],
+    ),
+    ("purgeDeadLetter", &[InvalidRequest, NotFound, NotDeadLetter, RecordDamaged, StoreUnavailable]),
+    ("redriveDeadLetters", &[InvalidRequest, StoreUnavailable]),
+    ("purgeDeadLetters", &[InvalidRequest, StoreUnavailable]),
     ("getSource", &[]),
     ("listWorkers", &[]),
 ];

@@ -209,3 +209,13 @@ pub struct Problem {
     /// What to do about it, where that is known.
     pub help: Option<String>,
 }
+
+/// Which functions make a run or a request once more.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum At {
+    /// Those that it was accepted with, as they were recorded.
+    Recorded,
+    /// Those that are served now.
+    Head,
+}

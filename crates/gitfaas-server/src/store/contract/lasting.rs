@@ -52,7 +52,7 @@ pub(crate) async fn what_expired_stays_away_after_reopening(ground: &impl Ground
     let store = ground.open().await;
     let run = accepted(&*store, &accept(5, "collect", &["a.yaml"])).await.remove(0);
     settled(&*store, &run, Phase::Succeeded, 6).await;
-    assert_eq!(store.expire(at(7), 10).await, Ok(1));
+    assert_eq!(store.expire(at(7), at(7), 10).await, Ok(1));
     let store = ground.reopen(store).await;
     assert_eq!(store.request(run.request()).await, Ok(None));
     assert_eq!(store.requests(&RequestQuery { limit: 9, ..RequestQuery::default() }).await, Ok(Vec::new()));
@@ -75,7 +75,7 @@ pub(crate) async fn a_closed_ledger_answers_unavailable(ground: &impl Ground) {
     assert!(is_unavailable(&store.mark(&run, &moved(&run, Phase::Applying, 9), None).await));
     assert!(is_unavailable(&store.pause(&run.topic, None).await));
     assert!(is_unavailable(&store.put_response(response(&run, 9, "x")).await));
-    assert!(is_unavailable(&store.expire(at(9), 1).await));
+    assert!(is_unavailable(&store.expire(at(9), at(9), 1).await));
     assert!(is_unavailable(&store.load_catalog().await));
 }
 

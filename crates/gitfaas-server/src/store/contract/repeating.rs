@@ -68,9 +68,9 @@ pub(crate) async fn a_key_lasts_as_long_as_its_request(ground: &impl Ground) {
     for run in &runs {
         settled(&*store, run, Phase::Succeeded, 50).await;
     }
-    assert_eq!(store.expire(at(50), 10).await, Ok(0));
+    assert_eq!(store.expire(at(50), at(50), 10).await, Ok(0));
     assert_eq!(store.accepted_under(KEY).await, Ok(Acceptance::Repeats(first.request.id)));
-    assert_eq!(store.expire(at(51), 10).await, Ok(1));
+    assert_eq!(store.expire(at(51), at(51), 10).await, Ok(1));
     assert_eq!(store.accepted_under(KEY).await, Ok(Acceptance::New));
     assert_eq!(store.accept(under(KEY)).await, Ok(Acceptance::New));
 }

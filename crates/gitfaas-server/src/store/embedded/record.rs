@@ -41,9 +41,10 @@ pub(super) fn time(nanoseconds: i64) -> Timestamp {
     Timestamp::from_nanosecond(nanoseconds.into()).unwrap_or(Timestamp::MAX)
 }
 
-/// When a run counts as over for retention: not while it is `unknown`, which is held.
+/// When a run counts as over for retention: not while it is `unknown`, which is held until somebody decides.
 pub(super) fn ended_at(run: &Run) -> Option<i64> {
-    let over = run.phase.is_final() && run.phase != Phase::Unknown;
+    let held = run.phase == Phase::Unknown && run.is_dead_letter();
+    let over = run.phase.is_final() && !held;
     run.finished_at.filter(|_| over).map(nanoseconds)
 }
 

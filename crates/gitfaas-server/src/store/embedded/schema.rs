@@ -16,7 +16,7 @@ pub(super) const APPLICATION_ID: i32 = 0x6766_6173;
 pub(super) const VERSION: usize = MIGRATIONS.len();
 
 /// Each brings a ledger from the version of its index to the next.
-const MIGRATIONS: &[&str] = &[FIRST, LINES, KEYS];
+const MIGRATIONS: &[&str] = &[FIRST, LINES, KEYS, DEAD_LETTERS];
 
 const FIRST: &str = "
 CREATE TABLE ledger (
@@ -104,6 +104,24 @@ const KEYS: &str = "
 CREATE TABLE idempotency (key BLOB PRIMARY KEY, fingerprint BLOB NOT NULL, request BLOB NOT NULL)
     STRICT, WITHOUT ROWID;
 CREATE INDEX idempotency_of_request ON idempotency (request);
+";
+
+const DEAD_LETTERS: &str = "
+CREATE TABLE dead_letter (
+    run BLOB PRIMARY KEY REFERENCES run (id) ON DELETE CASCADE,
+    topic TEXT NOT NULL,
+    function TEXT NOT NULL,
+    reason TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX dead_letter_of_topic ON dead_letter (topic, run);
+INSERT INTO dead_letter SELECT id, topic, json_extract(record, '$.function'), coalesce(json_extract(record, '$.reason.code'), '')
+    FROM run WHERE phase IN ('failed', 'interrupted', 'unknown')
+        AND CASE WHEN json_valid(record) THEN json_type(record, '$.function') = 'text' END;
+
+ALTER TABLE request ADD COLUMN dead INTEGER NOT NULL DEFAULT 0;
+UPDATE request SET dead = 1 WHERE id IN (SELECT substr(run, 1, 16) FROM dead_letter);
+DROP INDEX request_ended;
+CREATE INDEX request_ended ON request (dead, ended_at) WHERE ended_at IS NOT NULL;
 ";
 
 /// Brings a ledger of `version` to [`VERSION`], each step in a transaction of its own.

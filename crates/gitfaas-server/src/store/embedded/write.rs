@@ -117,19 +117,51 @@ pub(super) fn settle(connection: &Connection, before: &Run, after: &Run, record:
     connection
         .prepare_cached("UPDATE run SET phase = ?2, due_at = ?3, ended_at = ?4, record = ?5 WHERE id = ?1")?
         .execute(params![key, after.phase.as_str(), after.due_at.map(nanoseconds), ended_at(after), record])?;
-    if ended_at(before) != ended_at(after) {
+    if before.is_dead_letter() != after.is_dead_letter() {
+        list_dead_letter(connection, after)?;
+    }
+    if ended_at(before) != ended_at(after) || before.is_dead_letter() != after.is_dead_letter() {
         end_request(connection, before.request())?;
     }
     Ok(true)
 }
 
-/// A request is over when each of its runs is, and as late as the last of them.
+/// Settles, and replaces what was recorded for the run.
+pub(super) fn replace(
+    connection: &Connection,
+    before: &Run,
+    (after, record): (&Run, &str),
+    manifests: &str,
+) -> Result<bool, Fault> {
+    if !settle(connection, before, after, record)? {
+        return Ok(false);
+    }
+    connection
+        .prepare_cached("UPDATE manifests SET record = ?2 WHERE seq = (SELECT manifests FROM run WHERE id = ?1)")?
+        .execute(params![run_key(after.id), manifests])?;
+    Ok(true)
+}
+
+fn list_dead_letter(connection: &Connection, run: &Run) -> Result<(), Fault> {
+    let key = run_key(run.id);
+    connection.prepare_cached("DELETE FROM dead_letter WHERE run = ?1")?.execute([key])?;
+    if run.is_dead_letter() {
+        let reason = run.reason.as_ref().map_or("", |reason| reason.code.as_str());
+        connection
+            .prepare_cached("INSERT INTO dead_letter (run, topic, function, reason) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![key, run.topic.as_str(), run.function.as_str(), reason])?;
+    }
+    Ok(())
+}
+
+/// A request is over when each of its runs is, and as late as the last of them; it is kept longer for a dead letter.
 fn end_request(connection: &Connection, request: RequestId) -> Result<(), Fault> {
     let (first, end) = run_keys(request);
     connection
         .prepare_cached(
             "UPDATE request SET ended_at =
-                 (SELECT CASE WHEN count(ended_at) = count(*) THEN max(ended_at) END FROM run WHERE id >= ?1 AND id < ?2)
+                 (SELECT CASE WHEN count(ended_at) = count(*) THEN max(ended_at) END FROM run WHERE id >= ?1 AND id < ?2),
+                 dead = EXISTS (SELECT 1 FROM dead_letter WHERE run >= ?1 AND run < ?2)
              WHERE id = ?1",
         )?
         .execute(params![first, end])?;
@@ -198,14 +230,14 @@ pub(super) fn save_catalog(connection: &Connection, live: &str, sources: &[(Stri
 /// How many free pages may wait to be used again before the file is made shorter, and how many are given back at once.
 const FREE_PAGES: (i64, u32) = (1024, 256);
 
-pub(super) fn expire(connection: &Connection, ended_before: Timestamp, limit: usize) -> Result<usize, Fault> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let over: Vec<([u8; 16], i64)> = connection
-        .prepare_cached(
-            "SELECT id, payload FROM request INDEXED BY request_ended WHERE ended_at < ?1 ORDER BY ended_at LIMIT ?2",
-        )?
-        .query_map(params![nanoseconds(ended_before), limit], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<Result<_, _>>()?;
+pub(super) fn expire(
+    connection: &Connection,
+    ended_before: Timestamp,
+    dead_before: Timestamp,
+    limit: usize,
+) -> Result<usize, Fault> {
+    let mut over = ended(connection, false, ended_before, limit)?;
+    over.extend(ended(connection, true, dead_before, limit - over.len())?);
     for (request, payload) in &over {
         forget(connection, RequestId::from_bytes(*request), *payload)?;
     }
@@ -217,7 +249,20 @@ pub(super) fn expire(connection: &Connection, ended_before: Timestamp, limit: us
     Ok(over.len())
 }
 
-/// Responses and logs go with their run.
+/// Requests with or without dead letters that ended before a moment, the longest ended first, and their payloads.
+fn ended(connection: &Connection, dead: bool, before: Timestamp, limit: usize) -> Result<Vec<([u8; 16], i64)>, Fault> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(
+        "SELECT id, payload FROM request INDEXED BY request_ended
+         WHERE dead = ?1 AND ended_at < ?2 ORDER BY ended_at LIMIT ?3",
+    )?;
+    let rows = statement
+        .query_map(params![dead, nanoseconds(before), limit], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    Ok(rows)
+}
+
+/// Responses and logs go with their run, and so does its place among the dead letters.
 fn forget(connection: &Connection, request: RequestId, payload: i64) -> Result<(), Fault> {
     let (first, end) = run_keys(request);
     connection

@@ -97,10 +97,10 @@ async fn the_log_stays_short_and_the_file_gives_pages_back() {
     }
     // 96 MiB went through it.
     assert!(log_length(&ground.data()) < 40 << 20, "{}", log_length(&ground.data()));
-    let expired = store.expire(jiff::Timestamp::MAX, 90).await.expect("expired");
+    let expired = store.expire(jiff::Timestamp::MAX, jiff::Timestamp::MAX, 90).await.expect("expired");
     assert_eq!(expired, 90);
     for _ in 0..100 {
-        store.expire(jiff::Timestamp::MIN, 1).await.expect("expired");
+        store.expire(jiff::Timestamp::MIN, jiff::Timestamp::MIN, 1).await.expect("expired");
     }
     store.close().await;
     let length = fs::metadata(ground.data().join("ledger.db")).expect("there").len();
