@@ -12,8 +12,9 @@ use crate::support::{Server, checkout, program};
 
 /// What a reader has done so far.
 struct Session {
-    reader: Reader,
+    // Dropped first: the reader's folder is there for as long as a server may write to it.
     server: Option<Server>,
+    reader: Reader,
     request: String,
     run: String,
 }
