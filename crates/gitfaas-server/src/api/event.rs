@@ -34,7 +34,9 @@ pub(super) fn read(headers: &HeaderMap, body: &Bytes) -> Result<Option<Event>, E
         return Ok(None);
     }
     let attributes = attributes(headers)?;
-    Ok(Some(Event { attributes, content_type: params::content_type(headers), data: body.clone() }))
+    // An event may have no data; then there is nothing that a content type could be of.
+    let content_type = params::content_type(headers).filter(|_| !body.is_empty());
+    Ok(Some(Event { attributes, content_type, data: body.clone() }))
 }
 
 /// The content type without its parameters; empty when there is none.
@@ -124,6 +126,13 @@ mod tests {
         assert_eq!((event.content_type.as_deref(), &event.data[..]), (Some("application/xml"), b"<a/>".as_slice()));
         assert_eq!(event.attributes.get("count"), Some("5"));
         assert_eq!(event.attributes.into_map().len(), 5);
+    }
+
+    #[test]
+    fn an_event_without_data_has_no_content_type() {
+        let typed = with(&[("content-type", b"application/json")]);
+        let event = read(&typed, &Bytes::new()).expect("valid").expect("an event");
+        assert_eq!((event.content_type, event.data.len()), (None, 0));
     }
 
     #[test]
