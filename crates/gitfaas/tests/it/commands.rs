@@ -22,7 +22,7 @@ fn json(output: &Output) -> Value {
 
 #[tokio::test]
 async fn the_doctor_finds_a_healthy_server_healthy_and_broken_functions_broken() {
-    let repository = Repository::shell("t", "true");
+    let repository = Repository::shell("t", "test ! -e fails");
     let server = Server::serve(repository.path()).await;
     server.finished(&server.publish("t", "").await).await;
     let (dir, data) = (repository.path().display().to_string(), server.data.display().to_string());
@@ -42,6 +42,12 @@ async fn the_doctor_finds_a_healthy_server_healthy_and_broken_functions_broken()
     assert!(state == "ok" && ledger.contains("1 requests, 1 runs") && ledger.contains("in use"), "{ledger}");
     assert!(message(&report, "topics").1.contains("1 are up to date"), "{report:#}");
 
+    assert_eq!(message(&report, "dead letters"), ("ok".into(), "no run gave up".into()));
+
+    repository.write("fails", "");
+    server.finished(&server.publish("t", "").await).await;
+    let report = json(&gitfaas(&arguments));
+    assert_eq!(message(&report, "dead letters"), ("warn".into(), "runs that gave up: 1".into()));
     repository.write("job.yaml", "kind: [");
     let output = gitfaas(&arguments);
     let report = json(&output);

@@ -2,7 +2,7 @@
 
 use super::Finding;
 use crate::cli::ServerAddress;
-use crate::client::{Client, Error};
+use crate::client::{Client, Error, Filter};
 
 const CHECK: &str = "server";
 
@@ -28,7 +28,27 @@ pub(super) async fn look(address: &ServerAddress, in_use: bool) -> Vec<Finding> 
     let mut findings = vec![Finding::ok(CHECK, format!("it serves at {}", client.server()))];
     findings.push(source(&client).await);
     findings.push(topics(&client).await);
+    findings.push(dead_letters(&client).await);
     findings
+}
+
+/// How many are counted: with more of them the number does not matter.
+const COUNTED: usize = 100;
+
+async fn dead_letters(client: &Client) -> Finding {
+    const CHECK: &str = "dead letters";
+    let filter = Filter { query: vec![("limit", COUNTED.to_string())] };
+    match client.dead_letters(&filter).await {
+        Err(error) => Finding::warn(CHECK, error.to_string()),
+        Ok(answer) => {
+            let more = if answer.value.next.is_some() { " or more" } else { "" };
+            match answer.value.items.len() {
+                0 => Finding::ok(CHECK, "no run gave up"),
+                number => Finding::warn(CHECK, format!("runs that gave up: {number}{more}"))
+                    .help("gitfaas dead-letters list shows them; redrive or purge them"),
+            }
+        }
+    }
 }
 
 async fn source(client: &Client) -> Finding {
