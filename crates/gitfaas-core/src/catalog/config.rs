@@ -67,7 +67,7 @@ impl Config {
     /// all mistakes of a repository at once. What is wrong is left out, so nothing must be served of it.
     pub fn understand(file: &str, bytes: &[u8]) -> (Self, Vec<Problem>) {
         let (root, problems) = if is_yaml(file) { from_yaml(file, bytes) } else { json::read(file, bytes) };
-        let mut reader = Reader { file, problems };
+        let mut reader = Reader { file, patterns: 0, problems };
         let topics = root.map(|root| reader.topics_of(&root)).unwrap_or_default();
         let mut problems = reader.problems;
         problems.sort_by_key(|problem| problem.position);

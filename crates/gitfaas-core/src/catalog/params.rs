@@ -14,7 +14,7 @@ use crate::message::Params;
 /// The longest pattern, in bytes.
 pub const MAX_PATTERN: usize = 1000;
 /// Bytes that a compiled pattern may take; matching is linear in the value.
-const PATTERN_SIZE: usize = 256 << 10;
+const PATTERN_SIZE: usize = 64 << 10;
 
 /// The parameters that a topic declares, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! The JSON Schema that messages of a topic have to fit.
 //!
 //! It is compiled at refresh, and nothing but its own file is ever read for it. Whoever may push can write one and
-//! whoever may publish can send anything, so both are bounded before a message is looked at: [`shape`] limits how much
+//! whoever may publish can send anything, so both are bounded before a message is looked at: `shape` limits how much
 //! a schema can ask of one value, patterns are matched in linear time, and what is told of a message that does not fit
 //! comes from a part of the schema for which telling cannot grow.
 

@@ -17,6 +17,9 @@ pub(super) const PARAM: Keys = Keys {
 
 /// The longest text of which a length can be asked.
 const LONGEST: u32 = 1 << 20;
+/// Parameters of one topic, and patterns of one file.
+const MOST_PARAMS: usize = 100;
+const MOST_PATTERNS: usize = 200;
 /// Entries of one `enum`.
 const MOST_CHOICES: usize = 1000;
 
@@ -27,6 +30,11 @@ impl Reader<'_> {
             self.wrong_type("`params`", "an object such as {\"replicas\": {\"type\": \"integer\"}}", node);
             return (ParamRules::default(), Vec::new());
         };
+        if entries.len() > MOST_PARAMS {
+            let message = format!("`params` has {} parameters; at most {MOST_PARAMS} are read", entries.len());
+            self.report(node.position, message);
+            return (ParamRules::default(), Vec::new());
+        }
         let mut places: Placed<String> = Vec::new();
         let mut rules = Vec::new();
         for entry in entries {
@@ -122,6 +130,12 @@ impl Reader<'_> {
     fn pattern(&mut self, node: &Node) -> Option<Pattern> {
         let wanted = format!("a regular expression of at most {MAX_PATTERN} bytes");
         let text = self.text(node, "`pattern`", &wanted)?;
+        self.patterns += 1;
+        if self.patterns > MOST_PATTERNS {
+            self.report(node.position, format!("this file has more than {MOST_PATTERNS} patterns")).help =
+                Some("list the values that are allowed in `enum`, or let the function check them".to_owned());
+            return None;
+        }
         match Pattern::new(text) {
             Ok(pattern) => Some(pattern),
             Err(why) => {

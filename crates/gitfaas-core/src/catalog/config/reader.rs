@@ -34,6 +34,8 @@ pub(super) type Members<'n> = HashMap<&'n str, &'n Entry>;
 pub(super) struct Reader<'f> {
     pub(super) file: &'f str,
     pub(super) problems: Vec<Problem>,
+    /// How many patterns there have been so far: each takes memory for as long as it is served.
+    pub(super) patterns: usize,
 }
 
 impl Reader<'_> {

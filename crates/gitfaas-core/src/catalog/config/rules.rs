@@ -11,7 +11,7 @@ use crate::yaml::Node;
 /// More live runs than this are no limit that anybody means.
 const MOST_LIVE: u32 = 1_000_000;
 /// Entries of one `publishes` list.
-const MOST_GLOBS: usize = 1000;
+const MOST_GLOBS: usize = 100;
 
 /// More bytes than any server takes as one message.
 const LARGEST: u32 = 1 << 30;

@@ -15,7 +15,7 @@ const MOST_VISITS: u64 = 20_000;
 const MOST_LEVELS: usize = 100;
 
 /// Keywords whose value is a schema, or a list of them.
-const SCHEMAS: [&str; 16] = [
+const SCHEMAS: [&str; 14] = [
     "additionalItems",
     "additionalProperties",
     "allOf",
@@ -30,8 +30,6 @@ const SCHEMAS: [&str; 16] = [
     "prefixItems",
     "propertyNames",
     "then",
-    "unevaluatedItems",
-    "unevaluatedProperties",
 ];
 /// Keywords whose value has a schema under each key.
 const NAMED_SCHEMAS: [&str; 4] = ["dependencies", "dependentSchemas", "patternProperties", "properties"];
@@ -49,6 +47,12 @@ pub(super) type Refusal = (Position, String, &'static str);
 
 /// Measures a schema.
 pub(super) fn of(root: &Node) -> Result<Shape, Refusal> {
+    // There an `id` makes a part of the file a resource of its own, in which the same reference means something else.
+    if let Some(Node { value: Value::String(dialect), position, .. }) = root.get("$schema")
+        && dialect.contains("draft-04")
+    {
+        return Err((*position, "draft-04 is not read".to_owned(), "write it for draft-06 or newer"));
+    }
     let mut anchors = HashMap::new();
     collect_anchors(root, true, &mut anchors)?;
     let mut walk = Walk { root, anchors, counted: HashMap::new(), open: HashSet::new(), is_recursive: false };
@@ -117,6 +121,15 @@ impl<'n> Walk<'n> {
         }
         let (mut visits, mut levels) = (1_u64, 1);
         for entry in entries {
+            // To know what was evaluated, all that applies in place is visited again, on each level.
+            if entry.key.starts_with("unevaluated") {
+                let message = format!("`{}` is not read: what it costs cannot be bounded", entry.key);
+                return Err((
+                    entry.position,
+                    message,
+                    "say what else may be there with `additionalProperties` or `items`",
+                ));
+            }
             for schema in self.below(&entry.key, &entry.value)? {
                 let (more, deep) = self.visits(schema, level + 1)?;
                 visits = visits.saturating_add(more);
