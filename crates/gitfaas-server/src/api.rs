@@ -29,6 +29,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::post;
 use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -81,14 +82,30 @@ impl Default for Limits {
 pub(crate) struct App {
     engine: Arc<Engine>,
     limits: Limits,
+    /// A place for each who may wait at once. Fewer than there are places for connections: what they wait for comes by a
+    /// connection too.
+    waiting: Arc<Semaphore>,
     /// What `/openapi.json` answers.
     contract: Bytes,
+}
+
+impl App {
+    /// A place to wait in: for a long poll, a stream of events, or logs that are followed.
+    fn place_to_wait(&self) -> Result<OwnedSemaphorePermit, EngineError> {
+        self.waiting.clone().try_acquire_owned().map_err(|_| {
+            EngineError::new(
+                ErrorCode::TooManyWaiting,
+                "as many wait here as may; ask again in a moment, or without waiting",
+            )
+        })
+    }
 }
 
 /// The routes over an engine.
 pub fn router(engine: Arc<Engine>, limits: Limits) -> Router {
     let (routes, contract) = routes().split_for_parts();
-    let app = App { engine, limits, contract: contract::written(contract) };
+    let waiting = Arc::new(Semaphore::new((limits.connections / 2).clamp(1, Semaphore::MAX_PERMITS)));
+    let app = App { engine, limits, waiting, contract: contract::written(contract) };
     routes
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)

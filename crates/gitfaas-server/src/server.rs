@@ -104,7 +104,11 @@ pub async fn start(config: Config, parts: Parts, reports: Reports) -> Result<Run
     engine.restore().await?;
     let workers = Workers::start(&engine, parts.source.clone(), parts.cluster.clone(), reports);
     let handle = Handle::new();
-    let limits = Limits { loopback_only: config.limits.loopback_only || addr.ip().is_loopback(), ..config.limits };
+    let limits = Limits {
+        loopback_only: config.limits.loopback_only || addr.ip().is_loopback(),
+        connections: connections::places(config.limits.connections),
+        ..config.limits
+    };
     let http = serve(listener, &handle, engine.clone(), limits).map_err(listen)?;
     tracing::info!(server.address = %addr, cluster = parts.cluster.describe(), source.location = parts.source.describe(), "serving");
     Ok(RunningServer { addr, engine, parts, workers, handle, http, end_runs: config.end_runs, grace: config.grace })

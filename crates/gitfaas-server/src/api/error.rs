@@ -81,6 +81,7 @@ pub(crate) const fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::StoreUnavailable
         | ErrorCode::SourceUnavailable
         | ErrorCode::ClusterUnavailable
+        | ErrorCode::TooManyWaiting
         | ErrorCode::Stopping => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
@@ -89,7 +90,10 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         // What the repository or the operator has to mend is in their own log lines; a caller who asks again and again
         // must not fill the log with it.
-        let told = matches!(self.error.code, ErrorCode::NoCatalog | ErrorCode::TopicBroken | ErrorCode::Stopping);
+        let told = matches!(
+            self.error.code,
+            ErrorCode::NoCatalog | ErrorCode::TopicBroken | ErrorCode::TooManyWaiting | ErrorCode::Stopping
+        );
         if self.status.is_server_error() && !told {
             tracing::warn!(error.code = self.code, error.detail = self.error.detail, "answered with an error");
         }

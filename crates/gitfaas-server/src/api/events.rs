@@ -20,6 +20,7 @@ use gitfaas_core::id::{RequestId, RunId};
 use gitfaas_core::request::Request;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::error::ApiError;
 use super::params::Segment;
@@ -57,7 +58,8 @@ pub(super) async fn events(
 ) -> Result<Response, ApiError> {
     let id = super::read::request_id(&id)?;
     let seen = params::text(&headers, "last-event-id")?;
-    let mut feed = Feed::begin(app.engine, id).await?;
+    let place = app.place_to_wait()?;
+    let mut feed = Feed::begin(app.engine, id, place).await?;
     // Who saw this very state needs it no second time.
     if feed.state.as_deref() == seen.as_deref() {
         if feed.over {
@@ -71,6 +73,7 @@ pub(super) async fn events(
 
 /// One reader's stream.
 struct Feed {
+    _place: OwnedSemaphorePermit,
     engine: Arc<Engine>,
     request: Request,
     changes: Subscription,
@@ -88,10 +91,11 @@ type Digest = [u8; 32];
 
 impl Feed {
     /// Subscribes, and then reads the state that the stream begins with: no change falls between.
-    async fn begin(engine: Arc<Engine>, id: RequestId) -> Result<Self, EngineError> {
+    async fn begin(engine: Arc<Engine>, id: RequestId, place: OwnedSemaphorePermit) -> Result<Self, EngineError> {
         let changes = engine.subscribe(id);
         let (request, _) = engine.request(id).await?;
         let mut feed = Self {
+            _place: place,
             engine,
             request,
             changes,

@@ -54,7 +54,14 @@ pub(super) async fn logs(
         return Err(params::invalid("only the present try can be followed: leave `try` or `follow` out").into());
     }
     if follow {
+        let place = app.place_to_wait()?;
         let chunks = app.engine.follow_logs(id).await?;
+        let held = move |chunk| {
+            // Given back with the stream.
+            let _place = &place;
+            chunk
+        };
+        let chunks = chunks.map(held).boxed();
         return Ok(if lines { objects(chunks) } else { text(Body::from_stream(titled(chunks))) });
     }
     let parts = app.engine.logs(id, try_no).await?;

@@ -24,11 +24,13 @@ pub(super) async fn around(State(app): State<App>, request: Request, next: Next)
 }
 
 fn allowed(app: &App, request: &Request) -> Result<(), EngineError> {
+    let (method, path, headers) = (request.method(), request.uri().path(), request.headers());
+    let own = app.engine.settings().base_url.as_str().parse::<Uri>().ok();
+    let own = own.as_ref().and_then(Uri::host);
     if app.limits.loopback_only {
-        let own = app.engine.settings().base_url.as_str().parse::<Uri>().ok();
-        origin::check_host(request.headers(), own.as_ref().and_then(Uri::host))?;
+        origin::check_host(headers, own)?;
     }
-    origin::check(request.method(), request.uri().path(), request.headers())
+    origin::check(method, path, headers, own)
 }
 
 async fn handle(request: Request, next: Next) -> Response {

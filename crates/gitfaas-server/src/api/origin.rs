@@ -16,7 +16,7 @@ use crate::engine::{EngineError, ErrorCode};
 ///
 /// # Errors
 /// [`ErrorCode::ForeignOrigin`].
-pub(super) fn check(method: &Method, path: &str, headers: &HeaderMap) -> Result<(), EngineError> {
+pub(super) fn check(method: &Method, path: &str, headers: &HeaderMap, own: Option<&str>) -> Result<(), EngineError> {
     // Old clients refresh with GET.
     let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     let changes = !reads || path == "/refresh";
@@ -26,7 +26,33 @@ pub(super) fn check(method: &Method, path: &str, headers: &HeaderMap) -> Result<
             "a browser asks for this in the name of a page of another origin, which may not change anything here",
         ));
     }
+    if changes && is_browser(headers) && !is_known(headers, own, |_| true) {
+        return Err(EngineError::new(
+            ErrorCode::ForeignOrigin,
+            "a browser asks for this under a name that anybody could have led here; name the host with --base-url, or ask by the address",
+        ));
+    }
     Ok(())
+}
+
+/// Whether a browser asks, as far as it says so.
+fn is_browser(headers: &HeaderMap) -> bool {
+    let agent = headers.get(header::USER_AGENT).map(header::HeaderValue::as_bytes).unwrap_or_default();
+    headers.contains_key("sec-fetch-site") || headers.contains_key(header::ORIGIN) || agent.starts_with(b"Mozilla/")
+}
+
+/// Whether the Host is an address that will do, a name of this machine or its network, or the server's own: a name that
+/// somebody else can serve a page under could be led to this server afterwards (DNS rebinding).
+fn is_known(headers: &HeaderMap, own: Option<&str>, will_do: impl Fn(IpAddr) -> bool) -> bool {
+    let Some(host) = headers.get(header::HOST) else { return true };
+    let host = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
+    let name = host.as_ref().map(|host| host.host().trim_matches(['[', ']']).to_ascii_lowercase());
+    name.as_deref().is_some_and(|name| {
+        let address = name.parse::<IpAddr>().is_ok_and(&will_do);
+        // A name without a dot is this machine's or its network's: nobody can serve a page of the internet under it.
+        let local = name.ends_with(".localhost") || !name.contains(['.', ':']);
+        address || local || own.is_some_and(|own| own == name)
+    })
 }
 
 /// Whether a browser asks without a word about whose page it asks for.
@@ -58,16 +84,7 @@ fn is_foreign(headers: &HeaderMap) -> bool {
 /// # Errors
 /// [`ErrorCode::ForeignOrigin`].
 pub(super) fn check_host(headers: &HeaderMap, own: Option<&str>) -> Result<(), EngineError> {
-    let Some(host) = headers.get(header::HOST) else { return Ok(()) };
-    let host = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
-    let name = host.as_ref().map(|host| host.host().trim_matches(['[', ']']).to_ascii_lowercase());
-    let known = name.as_deref().is_some_and(|name| {
-        let loopback = name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-        // A name without a dot is this machine's or its network's: nobody can serve a page of the internet under it.
-        let local = name.ends_with(".localhost") || !name.contains(['.', ':']);
-        loopback || local || own.is_some_and(|own| own == name)
-    });
-    if known {
+    if is_known(headers, own, |address| address.is_loopback()) {
         return Ok(());
     }
     Err(EngineError::new(
@@ -85,7 +102,7 @@ mod tests {
     }
 
     fn allowed(method: &Method, path: &str, pairs: &[(&'static str, &'static str)]) -> bool {
-        check(method, path, &headers(pairs)).is_ok()
+        check(method, path, &headers(pairs), Some("faas.example")).is_ok()
     }
 
     #[test]
@@ -113,6 +130,24 @@ mod tests {
         assert!(allowed(&Method::GET, "/refresh", &[host, browser, ("sec-fetch-site", "none")]));
         assert!(allowed(&Method::GET, "/api/v1/topics", &[host, browser]));
         assert!(allowed(&Method::GET, "/refresh", &[host, ("user-agent", "python-requests/2.31.0")]));
+    }
+
+    #[test]
+    fn a_browser_changes_nothing_under_a_name_that_could_be_anybody_s() {
+        let same = ("sec-fetch-site", "same-origin");
+        for (host, ok) in [
+            ("evil.example:5000", false),
+            ("127.0.0.1.evil.example", false),
+            ("faas.example", true),
+            ("192.168.7.7:5000", true),
+            ("[2001:db8::1]:5000", true),
+            ("gitfaas:5000", true),
+            ("localhost:5000", true),
+        ] {
+            assert_eq!(allowed(&Method::POST, "/publish/t", &[("host", host), same]), ok, "{host}");
+            let plain = [("host", host), ("user-agent", "curl/8")];
+            assert!(allowed(&Method::POST, "/publish/t", &plain), "{host}: a program cannot be misled so");
+        }
     }
 
     #[test]

@@ -136,11 +136,11 @@ async fn answer(app: &App, published: Published, prefer: Prefer) -> Result<Respo
     let Published { request, runs, repeated } = published;
     let (runs, responses) = match prefer.wait {
         None => (runs, None),
-        Some(wait) => {
-            let answers = read::answers(app, request, wait).await?;
+        // It is accepted, whatever can be read of it: an error would have it published again.
+        Some(wait) => read::answers(app, request, wait).await.map_or((runs, None), |answers| {
             let views = answers.complete.then(|| answers.views());
             (answers.runs, views)
-        }
+        }),
     };
     // It is accepted, whatever can be said about its place.
     let waits = app.engine.waits(&runs).await.unwrap_or_default();

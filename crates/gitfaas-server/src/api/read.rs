@@ -12,6 +12,7 @@ use gitfaas_core::message::Params;
 use gitfaas_core::response::Response as Answer;
 use gitfaas_core::run::Run;
 use jiff::Timestamp;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -83,7 +84,7 @@ pub(super) async fn request(
     let id = request_id(&id)?;
     let asked = params::known_query(plain.as_deref(), &["wait"])?;
     let wait = params::wait(&asked, app.limits.wait)?;
-    let mut wait = Wait::begin(&app, id, wait);
+    let mut wait = Wait::begin(&app, id, wait)?;
     loop {
         let (request, runs) = app.engine.request(id).await?;
         let over = runs.iter().all(|run| run.phase.is_final());
@@ -134,7 +135,7 @@ impl Answers {
 
 /// The answers of a request, once they are complete or the wait is over.
 pub(super) async fn answers(app: &App, id: RequestId, wait: Duration) -> Result<Answers, EngineError> {
-    let mut wait = Wait::begin(app, id, wait);
+    let mut wait = Wait::begin(app, id, wait)?;
     loop {
         let (runs, responses) = app.engine.responses(id).await?;
         let has_answered = |run: &Run| responses.iter().any(|response| response.run == run.id);
@@ -147,18 +148,21 @@ pub(super) async fn answers(app: &App, id: RequestId, wait: Duration) -> Result<
 
 /// A long poll: it subscribes before the first read, so that no change falls between a read and the wait for the next.
 struct Wait {
+    /// Who does not wait needs none.
+    _place: Option<OwnedSemaphorePermit>,
     changes: Subscription,
     deadline: Instant,
     stopping: CancellationToken,
 }
 
 impl Wait {
-    fn begin(app: &App, id: RequestId, wait: Duration) -> Self {
-        Self {
+    fn begin(app: &App, id: RequestId, wait: Duration) -> Result<Self, EngineError> {
+        Ok(Self {
+            _place: (!wait.is_zero()).then(|| app.place_to_wait()).transpose()?,
             changes: app.engine.subscribe(id),
             deadline: Instant::now() + wait,
             stopping: app.engine.stopping().clone(),
-        }
+        })
     }
 
     /// Whether something changed; false when the wait is over or the server stops.

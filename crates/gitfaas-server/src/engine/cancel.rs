@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use gitfaas_core::id::RequestId;
 use gitfaas_core::request::Request;
 use gitfaas_core::run::machine::Event;
 use gitfaas_core::run::{Reason, Run};
 
-use super::{Caller, Engine, EngineError};
+use super::{Caller, Engine, EngineError, ErrorCode};
 
 /// Requests below the cancelled one that are looked at; with more, the answer says that it did not get to all.
 const DESCENDANTS: usize = 10_000;
@@ -32,25 +32,44 @@ impl Engine {
     /// over stays as it is. With `descendants`, also those of each request that followed from it and is known by then.
     ///
     /// # Errors
-    /// [`ErrorCode::NotFound`](super::ErrorCode::NotFound), and the store's: ask again, what is cancelled stays so.
+    /// [`ErrorCode::NotFound`], and the store's: ask again, what is cancelled stays so.
     pub async fn cancel(
         self: &Arc<Self>,
         id: RequestId,
         descendants: bool,
         caller: Caller,
     ) -> Result<Cancelled, EngineError> {
+        // In a task of its own: who hangs up in the middle has cancelled all the same.
+        let engine = self.clone();
+        let cancelled = self.tasks.spawn(async move { engine.cancel_all(id, descendants, &by(caller)).await });
+        cancelled.await.map_err(|_| {
+            EngineError::new(
+                ErrorCode::Internal,
+                "the cancel ended unexpectedly; ask again, what is cancelled stays so",
+            )
+        })?
+    }
+
+    async fn cancel_all(
+        self: &Arc<Self>,
+        id: RequestId,
+        descendants: bool,
+        reason: &Reason,
+    ) -> Result<Cancelled, EngineError> {
         let (request, runs) = self.request(id).await?;
-        let reason = by(caller);
         // From above: what is ended publishes nothing more.
-        self.cancel_runs(&runs, &reason).await?;
-        let (descendants, cut) = if descendants { self.cancel_below(id, &reason).await? } else { (0, false) };
+        self.cancel_runs(&runs, reason).await?;
+        let (descendants, cut) = if descendants { self.cancel_below(id, reason).await? } else { (0, false) };
         let runs = self.parts.store.runs(id).await?;
         Ok(Cancelled { request, runs, descendants, cut })
     }
 
+    /// Tells all of them, also when one cannot be told; and those that are over and whose Jobs are not, so that asking
+    /// again ends what an error left running.
     async fn cancel_runs(self: &Arc<Self>, runs: &[Run], reason: &Reason) -> Result<(), EngineError> {
-        let live = runs.iter().filter(|run| !run.phase.is_final());
-        try_join_all(live.map(|run| self.tell(run.id, Event::Cancelled(reason.clone())))).await.map(drop)
+        let open = runs.iter().filter(|run| !run.is_done());
+        let told = join_all(open.map(|run| self.tell(run.id, Event::Cancelled(reason.clone())))).await;
+        told.into_iter().try_for_each(|told| told.map(drop))
     }
 
     /// Cancels what followed from a request; says how many requests that were, and whether there are more.

@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gitfaas_core::admission::admit_all;
 use gitfaas_core::manifest::{Fillings, RecordedManifest};
-use gitfaas_core::run::machine::{ApplyFailure, Event, step};
+use gitfaas_core::run::machine::{ApplyFailure, Event, Step, step};
 use gitfaas_core::run::{ObjectKey, Phase, Reason, Run};
 use gitfaas_core::topic::TopicName;
 use jiff::Timestamp;
@@ -154,15 +154,24 @@ impl Engine {
         if self.draining.is_cancelled() {
             return Ok(Taken::NotOurs);
         }
-        let Some(marked) = step(&run, Event::Marked(self.mark()), self.now()).next else { return Ok(Taken::NotOurs) };
-        match self.parts.store.mark(&run, &marked, most_live).await? {
+        let gate = self.gate(&run.topic);
+        // It may have been paused while this waited.
+        if run.phase == Phase::Queued && gate.paused().is_some() {
+            return Ok(Taken::NoSlot);
+        }
+        let Step { next, effects } = step(&run, Event::Marked(self.mark()), self.now());
+        let Some(marked) = next else { return Ok(Taken::NotOurs) };
+        match self.parts.store.mark(&run, &marked, most_live.and(gate.concurrency)).await? {
             Marking::Marked => {}
             Marking::Full => return Ok(Taken::NoSlot),
             Marking::Changed => return Ok(Taken::NotOurs),
         }
         if marked.phase != Phase::Applying {
-            // It was to be cancelled when its server ended.
+            // It was to be cancelled when its server ended, and its Jobs may live.
             self.settled(&run, &marked);
+            for effect in effects {
+                self.carry_out(&marked, effect);
+            }
             return Ok(Taken::Ours);
         }
         let engine = self.clone();

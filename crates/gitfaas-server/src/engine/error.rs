@@ -55,6 +55,8 @@ pub enum ErrorCode {
     SourceUnavailable,
     /// The cluster does not answer.
     ClusterUnavailable,
+    /// As many wait as may.
+    TooManyWaiting,
     /// The server is about to stop.
     Stopping,
     /// A fault of this program.
@@ -63,7 +65,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::InvalidRequest,
         Self::InvalidJson,
         Self::InvalidEvent,
@@ -87,6 +89,7 @@ impl ErrorCode {
         Self::RecordDamaged,
         Self::SourceUnavailable,
         Self::ClusterUnavailable,
+        Self::TooManyWaiting,
         Self::Stopping,
         Self::Internal,
     ];
@@ -117,6 +120,7 @@ impl ErrorCode {
             Self::RecordDamaged => "record-damaged",
             Self::SourceUnavailable => "source-unavailable",
             Self::ClusterUnavailable => "cluster-unavailable",
+            Self::TooManyWaiting => "too-many-waiting",
             Self::Stopping => "stopping",
             Self::Internal => "internal",
         }

@@ -9,7 +9,8 @@ use gitfaas_core::run::{ObjectKey, Phase, Run};
 use super::{Engine, EngineError, ErrorCode};
 
 /// The phases of runs whose Jobs may be alive.
-const MAY_LIVE: [Phase; 5] = [Phase::Pending, Phase::Running, Phase::Failed, Phase::Interrupted, Phase::Cancelled];
+const MAY_LIVE: [Phase; 6] =
+    [Phase::Pending, Phase::Running, Phase::Failed, Phase::Interrupted, Phase::Cancelled, Phase::Unknown];
 /// How often a lost race for one run is run again; each loss means that somebody else made progress.
 const RACES: usize = 1000;
 
@@ -93,7 +94,7 @@ impl Engine {
         }
     }
 
-    fn carry_out(self: &Arc<Self>, run: &Run, effect: Effect) {
+    pub(super) fn carry_out(self: &Arc<Self>, run: &Run, effect: Effect) {
         let (engine, run) = (self.clone(), run.clone());
         self.tasks.spawn(async move {
             match effect {

@@ -53,7 +53,7 @@ impl Listener {
     }
 
     fn over(listener: TcpListener, limits: &Limits) -> Self {
-        let places = Arc::new(Semaphore::new(places(limits.connections)));
+        let places = Arc::new(Semaphore::new(limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
         Self { socket: listener, places, patience: limits.answer_idle, full: Once::new() }
     }
 
@@ -72,7 +72,7 @@ impl Listener {
 
 /// As many places as were asked for, but for half of the files that the process may have open at most: whoever follows
 /// a log has a file open too, and so have the ledger and what runs.
-fn places(asked: usize) -> usize {
+pub(super) fn places(asked: usize) -> usize {
     let files =
         getrlimit(Resource::Nofile).current.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
     let places = asked.min(files / 2).clamp(1, Semaphore::MAX_PERMITS);

@@ -25,12 +25,11 @@ fn ask(server: &Server, said: &str) -> TcpStream {
 
 #[tokio::test]
 async fn who_comes_when_every_place_is_taken_is_answered_once_one_is_free() {
-    let repository = Repository::shell("t", "while [ ! -e go ]; do sleep 0.05; done");
+    let repository = Repository::shell("t", "true");
     let (_folder, server) = serve(repository.path(), &["--max-connections", "3"]).await;
-    let request = server.publish("t", "").await;
-    let poll = format!("GET /api/v1/requests/{request}?wait=60 HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    // They are taken in the order in which they come.
-    let mut taken: Vec<TcpStream> = (0..3).map(|_| ask(&server, &poll)).collect();
+    // They are taken in the order in which they come, and kept for what may be asked next.
+    let stay = "GET /alive HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut taken: Vec<TcpStream> = (0..3).map(|_| ask(&server, stay)).collect();
     let mut late = ask(&server, "GET /alive HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     late.set_read_timeout(Some(Duration::from_millis(300))).expect("set");
     let mut answer = String::new();
@@ -40,7 +39,45 @@ async fn who_comes_when_every_place_is_taken_is_answered_once_one_is_free() {
     late.set_read_timeout(Some(DEADLINE)).expect("set");
     late.read_to_string(&mut answer).expect("answered");
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+#[tokio::test]
+async fn those_who_wait_leave_room_for_what_they_wait_for() {
+    let answer =
+        "while [ ! -e go ]; do sleep 0.05; done; curl -sS -o /dev/null -d 7 $GITFAAS_URL/response/$FUNCTION_UID";
+    let repository = Repository::shell("t", answer);
+    let (_folder, server) = serve(repository.path(), &["--max-connections", "6"]).await;
+    let request = server.publish("t", "").await;
+    let follow = |path: &str| {
+        ask(&server, &format!("GET /api/v1/{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
+    };
+    let events = format!("requests/{request}/events");
+    let mut readers: Vec<TcpStream> = (0..3).map(|_| follow(&events)).collect();
+    for reader in &mut readers {
+        let mut begun = [0; 15];
+        reader.read_exact(&mut begun).expect("a stream");
+        assert_eq!(&begun, b"HTTP/1.1 200 OK");
+    }
+    let run = server.get(&format!("/api/v1/requests/{request}")).await.json()["runs"][0]["id"].clone();
+    let run = run.as_str().expect("an id");
+    for path in [
+        events,
+        format!("requests/{request}?wait=9"),
+        format!("requests/{request}/responses?wait=9"),
+        format!("runs/{run}/logs?follow=true"),
+    ] {
+        let reply = server.get(&format!("/api/v1/{path}")).await;
+        assert_eq!((reply.status.as_u16(), reply.code().as_str()), (503, "too-many-waiting"), "{path}");
+        assert!(reply.headers.contains_key("retry-after"), "{path}");
+    }
+    let reply = server.send(reqwest::Method::POST, "/publish/t", &[("prefer", "wait=9")], "").await;
+    assert_eq!(reply.status, reqwest::StatusCode::ACCEPTED, "what is accepted is never answered with an error");
     repository.write("go", "");
+    for mut reader in readers {
+        let mut told = String::new();
+        reader.read_to_string(&mut told).expect("to its end");
+        assert!(told.contains("event: end"), "{told}");
+    }
 }
 
 /// Clients that follow a log and read nothing of it.

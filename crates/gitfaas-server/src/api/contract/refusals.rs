@@ -3,8 +3,8 @@
 use crate::engine::ErrorCode::{
     self, AmbiguousAnswer, ClusterUnavailable, Forbidden, ForeignOrigin, HopLimit, IdempotencyConflict, Internal,
     InvalidEvent, InvalidJson, InvalidRequest, InvalidToken, NoCatalog, NotDeadLetter, NotFound, NotSettled,
-    PausedByConfig, RecordDamaged, SlowBody, SourceUnavailable, Stopping, StoreUnavailable, TooLarge, TopicBroken,
-    UnknownTopic, Unplannable,
+    PausedByConfig, RecordDamaged, SlowBody, SourceUnavailable, Stopping, StoreUnavailable, TooLarge, TooManyWaiting,
+    TopicBroken, UnknownTopic, Unplannable,
 };
 
 /// What every operation can be refused with.
@@ -85,15 +85,15 @@ pub(super) const BY_OPERATION: &[(&str, &[ErrorCode])] = &[
         ],
     ),
     ("listRequests", &[InvalidRequest, RecordDamaged, StoreUnavailable]),
-    ("getRequest", &[InvalidRequest, NotFound, RecordDamaged, StoreUnavailable]),
+    ("getRequest", &[InvalidRequest, NotFound, RecordDamaged, TooManyWaiting, StoreUnavailable]),
     ("cancelRequest", &[InvalidRequest, InvalidToken, NotFound, RecordDamaged, StoreUnavailable]),
     ("getMessage", &[InvalidRequest, NotFound, RecordDamaged, StoreUnavailable]),
-    ("listResponses", &[InvalidRequest, NotFound, RecordDamaged, StoreUnavailable]),
-    ("followRequest", &[InvalidRequest, NotFound, RecordDamaged, StoreUnavailable]),
+    ("listResponses", &[InvalidRequest, NotFound, RecordDamaged, TooManyWaiting, StoreUnavailable]),
+    ("followRequest", &[InvalidRequest, NotFound, RecordDamaged, TooManyWaiting, StoreUnavailable]),
     ("getTree", &[InvalidRequest, NotFound, RecordDamaged, StoreUnavailable]),
     ("getRun", &[InvalidRequest, NotFound, RecordDamaged, StoreUnavailable]),
     ("explainRun", &[InvalidRequest, NotFound, RecordDamaged, StoreUnavailable]),
-    ("getLogs", &[InvalidRequest, NotFound, RecordDamaged, ClusterUnavailable, StoreUnavailable]),
+    ("getLogs", &[InvalidRequest, NotFound, RecordDamaged, ClusterUnavailable, TooManyWaiting, StoreUnavailable]),
     ("listDeadLetters", &[InvalidRequest, StoreUnavailable]),
     (
         "redriveDeadLetter",
