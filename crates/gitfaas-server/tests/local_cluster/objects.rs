@@ -2,18 +2,24 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use gitfaas_core::run::JobState;
 use gitfaas_server::cluster::Cluster;
+use gitfaas_server::cluster::local::Settings;
 use serde_json::{Value, json};
 
-use crate::support::{Bench, CONTAINER, POD, failure, shell, with};
+use crate::support::{Bench, CONTAINER, POD, eventually, failure, lines, shell, with};
 
 const HERE: &str = "/objects-of-tests";
 
 /// A cluster with a folder of objects.
 async fn bench(files: &[(&str, &str)]) -> Bench {
+    bench_with(files, |_| {}).await
+}
+
+async fn bench_with(files: &[(&str, &str)], change: impl FnOnce(&mut Settings)) -> Bench {
     let root = std::sync::Arc::new(tempfile::tempdir().expect("a folder"));
     let folder = root.path().join("objects");
     fs::create_dir(&folder).expect("a folder");
@@ -22,7 +28,11 @@ async fn bench(files: &[(&str, &str)]) -> Bench {
         fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
         fs::write(path, content).expect("a file");
     }
-    Bench::open_in(root, |settings| settings.objects = Some(folder)).await
+    Bench::open_in(root, |settings| {
+        settings.objects = Some(folder);
+        change(settings);
+    })
+    .await
 }
 
 /// The Job with one volume, mounted [`HERE`].
@@ -178,4 +188,55 @@ async fn a_job_waits_for_a_missing_secret_and_starts_when_it_is_there() {
     fs::write(folder.join("password"), "s3cret").expect("a file");
     assert_eq!(bench.end_of(&key).await.state, JobState::Succeeded);
     assert_eq!(bench.logs(&key).await, [(1, "s3cret\n".to_owned())]);
+}
+
+#[tokio::test]
+async fn more_pods_than_slots_look_for_what_they_lack_with_a_pause() {
+    let mut bench = bench_with(&[], |settings| settings.max_live = 2).await;
+    let job = mounted(shell("lacks", &format!("cat {HERE}/mode")), json!({"configMap": {"name": "app"}}));
+    let job = with(with(job, "/completions", json!(3)), "/parallelism", json!(3));
+    let key = bench.apply(&job).await.expect("a job");
+    let data = bench.file("data");
+    let first = eventually("a try", || last_try(&data)).await;
+    let next = eventually("another try", || last_try(&data).filter(|at| *at != first)).await;
+    let pause = next.duration_since(first).expect("a later time");
+    // Somewhat less than it is, as the times of files are not so exact.
+    assert!(pause > Duration::from_millis(1900), "it was tried again after {pause:?}");
+    let folder = bench.file("objects/configmaps/app");
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::write(folder.join("mode"), "fast").expect("a file");
+    assert_eq!(bench.end_of(&key).await.state, JobState::Succeeded);
+    assert_eq!(bench.logs(&key).await, [1, 2, 3].map(|attempt| (attempt, "fast".to_owned())));
+}
+
+#[tokio::test]
+async fn a_pod_that_lacks_something_leaves_its_slot_to_the_next_one() {
+    let mut bench = bench_with(&[], |settings| settings.max_live = 1).await;
+    let began = bench.file("began");
+    let init = json!([{"name": "init", "command": ["sh", "-c", format!("echo init >> {}", began.display())]}]);
+    let env = json!([{"name": "MODE", "valueFrom": {"configMapKeyRef": {"name": "app", "key": "mode"}}}]);
+    let job = with(with(shell("leaves", "echo $MODE"), "/completions", json!(2)), "/parallelism", json!(2));
+    let job = with(with(job, &format!("{CONTAINER}/env"), env), &format!("{POD}/initContainers"), init);
+    let key = bench.apply(&job).await.expect("a job");
+    eventually("the start of both pods", || (lines(&began).len() == 2).then_some(())).await;
+    let folder = bench.file("objects/configmaps/app");
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::write(folder.join("mode"), "fast").expect("a file");
+    assert_eq!(bench.end_of(&key).await.state, JobState::Succeeded);
+    assert_eq!(lines(&began).len(), 2);
+}
+
+/// When the files of a pod were last brought: they are begun anew by each try to start one.
+fn last_try(folder: &Path) -> Option<SystemTime> {
+    let (mut folders, mut found) = (vec![folder.to_owned()], None);
+    while let Some(folder) = folders.pop() {
+        // What is looked at may be in the middle of a try.
+        for path in folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path()) {
+            match fs::metadata(&path).and_then(|metadata| metadata.modified()) {
+                Ok(at) if path.ends_with("volume-0") => found = found.max(Some(at)),
+                _ => folders.push(path),
+            }
+        }
+    }
+    found
 }

@@ -39,6 +39,13 @@ impl Hand {
         true
     }
 
+    /// Keeps the slot of a pod of which nothing lives for whichever needs one next.
+    pub(super) fn spare_slot(&mut self, pod: u32) {
+        if self.lives.keys().all(|start| start.pod != pod) {
+            self.spare = self.slots.remove(&pod).or_else(|| self.spare.take());
+        }
+    }
+
     /// Gives each pod that lives a slot, whether or not one is free.
     pub(super) fn take_slots(&mut self, take: impl Fn() -> Slot) {
         let pods: BTreeSet<u32> = self.lives.keys().map(|start| start.pod).collect();

@@ -75,6 +75,8 @@ enum Attempt {
     Held,
     WantsSlot,
     Waits(Timestamp, Reason),
+    /// Something that it needs is not there yet.
+    Lacks(Reason),
     /// The Job cannot go on.
     Refused(Reason),
 }
@@ -97,6 +99,10 @@ impl Found {
 
     fn alive(&self) -> bool {
         self.seen.iter().any(|seen| matches!(seen.state, State::Alive))
+    }
+
+    fn lives_in(&self, pod: u32) -> bool {
+        self.seen.iter().any(|seen| seen.start.pod == pod && matches!(seen.state, State::Alive))
     }
 }
 
@@ -145,11 +151,29 @@ impl Shared {
             live.ask_to_end()?;
         }
         let mut begun: HashSet<u32> = found.started().map(|start| start.pod).collect();
+        let mut lacking: HashSet<(bool, String)> = HashSet::new();
         for start in due.starts {
-            match self.start(job, hand, order, &start, !begun.contains(&start.pod))? {
+            let new = !begun.contains(&start.pod);
+            let same = (new, start.container.clone());
+            let attempt = if lacking.contains(&same) {
+                // All pods are made alike: it lacks the same, and waits with the one that looked.
+                Attempt::Held
+            } else {
+                self.start(job, hand, order, &start, new)?
+            };
+            if !matches!(attempt, Attempt::Started) && !found.lives_in(start.pod) {
+                // Who only waits keeps no other from its try. Otherwise a Job would wait for a slot that it has itself,
+                // and get it at once, again and again.
+                hand.spare_slot(start.pod);
+            }
+            match attempt {
                 Attempt::Held => {}
                 Attempt::WantsSlot => standing.wants_slot = true,
                 Attempt::Waits(until, reason) => standing.wait(until, reason),
+                Attempt::Lacks(reason) => {
+                    standing.wait(later(self.settings.clock.now(), NOT_READY), reason);
+                    lacking.insert(same);
+                }
                 Attempt::Started => {
                     // What comes after a sidecar waits for no end.
                     standing.begins |= order.spec.is_sidecar(&start.container);
@@ -181,7 +205,7 @@ impl Shared {
                 hand.lives.insert(start.clone(), live);
                 Attempt::Started
             }
-            Launch::NotReady(reason) => Attempt::Waits(later(self.settings.clock.now(), NOT_READY), reason),
+            Launch::NotReady(reason) => Attempt::Lacks(reason),
             Launch::Refused(reason) => Attempt::Refused(reason),
         })
     }
