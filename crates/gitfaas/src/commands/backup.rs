@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use gitfaas_server::store::embedded::{self, Contents};
 use serde::Serialize;
 use tempfile::NamedTempFile;
@@ -62,7 +62,10 @@ fn stream(data: &Path, out: Out) -> anyhow::Result<Outcome> {
     let contents = embedded::back_up(data, draft.path())?;
     let mut stdout = BufWriter::new(io::stdout().lock());
     let mut written = File::open(draft.path()).context("cannot read the backup")?;
-    io::copy(&mut written, &mut stdout).and_then(|_| stdout.flush()).context("cannot write to stdout")?;
+    // A reader that leaves early has no backup: told as text, it is not taken for one that has seen enough.
+    io::copy(&mut written, &mut stdout)
+        .and_then(|_| stdout.flush())
+        .map_err(|error| anyhow!("the backup was not written to stdout in full: {error}"))?;
     output::remark(&format!("backed up {}", sentence(contents)))?;
     Ok(Outcome::Done)
 }

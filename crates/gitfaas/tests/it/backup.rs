@@ -137,6 +137,20 @@ async fn a_backup_goes_through_pipes_and_never_over_another_file_unasked() {
 }
 
 #[tokio::test]
+async fn a_backup_of_which_the_reader_left_early_is_a_failure() {
+    let repository = Repository::shell("t", "true");
+    let server = Server::serve(repository.path()).await;
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = Command::new(program());
+    command.args(["backup", "-", "--data", text(&server.data)]).stdout(writer).stderr(Stdio::piped());
+    let output = command.spawn().and_then(std::process::Child::wait_with_output).expect("run");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("the backup was not written to stdout in full"), "{said}");
+}
+
+#[tokio::test]
 async fn a_backup_that_is_none_is_refused_with_a_clear_text() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("file");
