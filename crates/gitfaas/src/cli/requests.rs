@@ -15,7 +15,9 @@ use super::{Output, ServerAddress};
 #[derive(Debug, Clone, Args)]
 pub(crate) struct MessageArgs {
     /// The message: `@FILE`, `-` for what stands on stdin, or the text itself
-    #[arg(short, long, value_name = "@FILE|-|TEXT", value_parser = value::data, allow_hyphen_values = true)]
+    // Not by the name of its field: the setting `data` is the data folder, and what `render` reads from a file of settings
+    // goes by ids.
+    #[arg(id = "message", short = 'd', long = "data", value_name = "@FILE|-|TEXT", value_parser = value::data, allow_hyphen_values = true)]
     pub(crate) data: Option<Data>,
     /// A query parameter for the templates; may be given several times
     #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = value::param)]

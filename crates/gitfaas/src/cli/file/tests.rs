@@ -68,6 +68,32 @@ fn one_file_is_for_every_command_that_takes_one() {
 }
 
 #[test]
+fn the_data_folder_of_a_server_is_no_message() {
+    let file = File::with("data = \"/var/lib/gitfaas\"\ndir = \"functions\"\n");
+    let Ok(Typed::Render(render)) = file.parse("render t") else { panic!("render") };
+    assert_eq!((render.dir.as_path(), render.message.data), (Path::new("functions"), None));
+    let Ok(Typed::Render(render)) = file.parse("render t -d hello") else { panic!("render") };
+    assert!(render.message.data.is_some());
+}
+
+#[test]
+fn what_has_the_id_of_a_setting_has_its_meaning_in_every_command_that_takes_a_file() {
+    let commands = Cli::command();
+    let known = settings(&commands);
+    let readers =
+        || commands.get_subcommands().filter(|command| command.get_arguments().any(|flag| flag.get_id() == FLAG));
+    assert!(readers().count() > SERVERS.len());
+    for command in readers() {
+        for flag in command.get_arguments() {
+            let Some(setting) = known.iter().find(|setting| setting.get_id() == flag.get_id()) else { continue };
+            let what = format!("{} of {}", flag.get_id(), command.get_name());
+            assert!(flag.is_positional() || flag.get_long() == Some(key(setting).as_str()), "{what}");
+            assert!(flag.get_value_parser().type_id() == setting.get_value_parser().type_id(), "{what}");
+        }
+    }
+}
+
+#[test]
 fn an_unknown_setting_is_shown_where_it_stands_with_what_was_meant() {
     let file = File::with("# mine\nmax-bdy = 1\n\n[http]\nport = 1\n");
     insta::assert_snapshot!(file.complaint("serve --dir ."), @r"
