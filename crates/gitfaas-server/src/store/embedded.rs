@@ -52,7 +52,7 @@ use gitfaas_core::run::{Phase, Run};
 use gitfaas_core::topic::TopicName;
 use jiff::Timestamp;
 
-pub use self::backup::{Contents, back_up, restore};
+pub use self::backup::{Contents, back_up, is_of_ledger, restore};
 pub use self::inspect::{Inspection, inspect};
 use self::readers::Readers;
 use self::write::Accepted;

@@ -1,6 +1,6 @@
 //! `gitfaas backup` and `restore`: the ledger as a file, and the file as a ledger.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -36,9 +36,7 @@ pub(crate) fn back_up(arguments: &cli::Backup, out: Out) -> anyhow::Result<Outco
     }
     let file = std::path::absolute(&arguments.file)
         .with_context(|| format!("cannot tell where {} is", arguments.file.display()))?;
-    if file.exists() && !arguments.force {
-        bail!("{} exists; --force replaces it", file.display());
-    }
+    may_be_written(&data, &file, arguments.force)?;
     let folder = file.parent().unwrap_or(Path::new("/"));
     let draft = draft(folder)?;
     let contents = embedded::back_up(&data, draft.path())?;
@@ -51,6 +49,22 @@ pub(crate) fn back_up(arguments: &cli::Backup, out: Out) -> anyhow::Result<Outco
     // The file is on the disk; now its name is too.
     File::open(folder).and_then(|folder| folder.sync_all()).with_context(cannot)?;
     tell(arguments.output, &file, contents, "backed up to")
+}
+
+/// Refuses what a backup would destroy: the ledger itself, what is no file, and a file that nobody said to replace.
+fn may_be_written(data: &Path, file: &Path, force: bool) -> anyhow::Result<()> {
+    if embedded::is_of_ledger(data, file) {
+        bail!("{} is a part of the ledger itself; choose another file", file.display());
+    }
+    match fs::symlink_metadata(file) {
+        Ok(found) if !found.is_file() => {
+            // A link would be replaced, not what it leads to: `/dev/stdout` is one.
+            bail!("{} is no regular file, and only such a one is replaced; `-` is for stdout", file.display())
+        }
+        Ok(_) if !force => bail!("{} exists; --force replaces it", file.display()),
+        // What is wrong with its folder is told when the draft is made there.
+        _ => Ok(()),
+    }
 }
 
 /// Writes the backup to stdout, by way of a file in the data folder: there is room for it, and only its owner reads it.

@@ -137,6 +137,44 @@ async fn a_backup_goes_through_pipes_and_never_over_another_file_unasked() {
 }
 
 #[tokio::test]
+async fn a_backup_never_takes_the_place_of_the_ledger_or_of_what_is_no_file() {
+    let repository = Repository::shell("t", "true");
+    let server = Server::serve(repository.path()).await;
+    let request = server.publish("t", "kept").await;
+    server.finished(&request).await;
+    let (data, folder) = (server.data.clone(), tempfile::tempdir().expect("a folder"));
+    let in_folder = |name: &str| folder.path().join(name);
+    std::os::unix::fs::symlink(&data, in_folder("data")).expect("linked");
+    std::fs::hard_link(data.join("ledger.db"), in_folder("same")).expect("linked");
+    std::fs::write(in_folder("file"), "precious").expect("written");
+    std::os::unix::fs::symlink(in_folder("file"), in_folder("link")).expect("linked");
+    let socket = std::os::unix::net::UnixListener::bind(in_folder("socket")).expect("bound");
+    let refuses = |file: &Path, why: &str| {
+        let output = gitfaas(&["backup", "--force", text(file), "--data", text(&data)], Stdio::null());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{}: {said}", file.display());
+        assert!(said.contains(why), "{}: {said}", file.display());
+    };
+    for name in ["ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.lock"] {
+        refuses(&data.join(name), "a part of the ledger itself");
+        refuses(&in_folder("data").join(".").join(name), "a part of the ledger itself");
+    }
+    refuses(&in_folder("same"), "a part of the ledger itself");
+    for name in ["socket", "link", "data", "."] {
+        refuses(&in_folder(name), "no regular file");
+    }
+    drop(socket);
+    assert_eq!(std::fs::read_to_string(in_folder("link")).expect("read"), "precious");
+    // The server still writes where the backup would have been.
+    let more = server.publish("t", "more").await;
+    server.finished(&more).await;
+    let file = in_folder("backup");
+    let report = works(&gitfaas(&["backup", text(&file), "--data", text(&data), "-o", "json"], Stdio::null()));
+    let report: Value = serde_json::from_str(&report).expect("a report");
+    assert_eq!(report["requests"], 2, "{report}");
+}
+
+#[tokio::test]
 async fn a_backup_of_which_the_reader_left_early_is_a_failure() {
     let repository = Repository::shell("t", "true");
     let server = Server::serve(repository.path()).await;

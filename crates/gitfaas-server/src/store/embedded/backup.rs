@@ -3,9 +3,10 @@
 //! A backup is a ledger of its own: it holds the ledger key, so it is as secret as the data folder. It does not hold
 //! what a local cluster keeps of its Jobs.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
@@ -31,6 +32,21 @@ pub struct Contents {
 const DRAFT: &str = "ledger.db.restoring";
 /// What a ledger consists of.
 const FILES: [&str; 3] = ["ledger.db", "ledger.db-wal", "ledger.db-shm"];
+/// What a server holds while it uses a ledger.
+const LOCK: &str = "ledger.lock";
+
+/// Whether `file` is one of the files of the ledger in `folder`, by whatever path or link, or would be one if it were
+/// made: nothing else may be put in its place, least of all while a server runs.
+pub fn is_of_ledger(folder: &Path, file: &Path) -> bool {
+    let canonical = |folder: &Path| folder.canonicalize().ok();
+    let lies_there = canonical(folder).is_some_and(|folder| file.parent().and_then(canonical) == Some(folder));
+    let identity = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+    let found = identity(file);
+    FILES.into_iter().chain([LOCK]).any(|name| {
+        let is_called_so = lies_there && file.file_name() == Some(OsStr::new(name));
+        is_called_so || (found.is_some() && found == identity(&folder.join(name)))
+    })
+}
 
 /// Writes the ledger of `folder` as it is at one moment into `target`, an empty file that only its owner may read, and
 /// returns when that is on the disk. A server may be writing meanwhile: it is not held up. Blocks.
