@@ -51,7 +51,7 @@ pub use self::hub::{Hub, Subscription};
 pub use self::publish::{PublishOptions, Published};
 pub use self::query::Tree;
 pub use self::redrive::{At, Bulk};
-pub use self::refresh::{ReadSource, Refresh, inspect_source, read_source};
+pub use self::refresh::{CONFIG_FILES, ReadSource, Refresh, inspect_source, read_source};
 pub use self::render::Rendered;
 pub use self::respond::Answer;
 pub use self::roster::WorkerStatus;

@@ -128,7 +128,7 @@ impl Engine {
 }
 
 /// The config file that is looked for when none is named, and what may stand in its place.
-const CONFIG_FILES: [&str; 3] = ["config.json", "config.yaml", "config.yml"];
+pub const CONFIG_FILES: [&str; 3] = ["config.json", "config.yaml", "config.yml"];
 
 /// A config file that is right, with every file that it names.
 #[derive(Debug)]

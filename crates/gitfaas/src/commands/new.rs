@@ -1,19 +1,23 @@
 //! `gitfaas new function`: a manifest to begin with, a program for it, and its place in the config file.
 //!
 //! Nothing that exists is overwritten, and the config file keeps its layout; it is replaced in one step, or not at all.
+//! What was made before something failed is taken away again.
 
 mod config;
+mod made;
 mod starter;
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use gitfaas_core::catalog::config::Config;
 use gitfaas_core::topic::TopicName;
+use gitfaas_server::engine::CONFIG_FILES;
 use serde::Serialize;
 
+use self::made::Made;
 use crate::cli::{self, Format};
 use crate::exit::{Outcome, Usage};
 use crate::output;
@@ -37,12 +41,13 @@ pub(crate) fn function(arguments: &cli::NewFunction) -> anyhow::Result<Outcome> 
     };
     let (manifest, program) = (format!("{}.yaml", arguments.name), starter::program_path(arguments));
     let config_path = arguments.dir.join(&arguments.config_path);
+    if CONFIG_FILES.contains(&manifest.as_str()) || config_path == arguments.dir.join(&manifest) {
+        return Err(Usage(format!("{manifest} would be taken for the config file: choose another name")).into());
+    }
     let (config, is_new) = match fs::read_to_string(&config_path) {
         Ok(text) => (text, false),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if let Some(other) =
-                ["config.yaml", "config.yml"].into_iter().find(|name| arguments.dir.join(name).exists())
-            {
+            if let Some(other) = CONFIG_FILES.into_iter().find(|name| arguments.dir.join(name).exists()) {
                 bail!("the config file is {other}, and only JSON can be edited: add a function there by hand");
             }
             (config::EMPTY.to_owned(), true)
@@ -61,10 +66,13 @@ pub(crate) fn function(arguments: &cli::NewFunction) -> anyhow::Result<Outcome> 
     if let Some((path, _)) = files.iter().find(|(path, _)| arguments.dir.join(path).exists()) {
         bail!("{} exists: choose another name", arguments.dir.join(path).display());
     }
+    let mut made = Made::default();
     for (path, text) in &files {
-        create(&arguments.dir.join(path), text)?;
+        let path = arguments.dir.join(path);
+        made.file(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     replace(&config_path, &changed)?;
+    made.keep();
     tell(arguments, &topic, [&manifest, &program], is_new)
 }
 
@@ -78,16 +86,6 @@ fn ask() -> anyhow::Result<TopicName> {
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).context("cannot read the answer")?;
     answer.trim().parse().map_err(|error| Usage(format!("{error}")).into())
-}
-
-fn create(path: &Path, text: &str) -> anyhow::Result<()> {
-    let write = || {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Puts the whole file in the place of the old one, with its rights.

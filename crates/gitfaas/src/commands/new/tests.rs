@@ -73,6 +73,44 @@ fn nothing_that_is_there_is_touched_when_it_cannot_be_done() {
 }
 
 #[test]
+fn what_was_made_before_something_failed_is_taken_away_again() {
+    let directory = Directory::new();
+    let left = |directory: &Directory| {
+        let entries = fs::read_dir(directory.0.path()).expect("a folder");
+        let mut names: Vec<_> = entries.map(|entry| entry.expect("an entry").file_name()).collect();
+        names.sort();
+        names
+    };
+    // The config file comes last, and its folder is not there.
+    directory.make("f --topic a --config-path elsewhere/config.json").expect_err("no folder");
+    assert!(left(&directory).is_empty(), "{:?}", left(&directory));
+    // The program comes after the manifest, and its folder is a file.
+    fs::write(directory.path("functions"), "mine").expect("written");
+    let error = directory.make("f --topic a").expect_err("no folder");
+    assert!(format!("{error:#}").contains("functions/f.sh"), "{error:#}");
+    assert_eq!((left(&directory), directory.read("functions")), (vec!["functions".into()], "mine".into()));
+    fs::remove_file(directory.path("functions")).expect("removed");
+    // A folder that was there before stays.
+    fs::create_dir(directory.path("functions")).expect("made");
+    directory.make("f --topic a --config-path elsewhere/config.json").expect_err("no folder");
+    assert_eq!(left(&directory), ["functions"]);
+    assert_eq!(fs::read_dir(directory.path("functions")).expect("a folder").count(), 0);
+}
+
+#[test]
+fn no_manifest_is_made_that_would_be_taken_for_the_config_file() {
+    let directory = Directory::new();
+    fs::write(directory.path("config.json"), "{\"topics\": []}").expect("written");
+    for typed in ["config --topic a", "f --topic a --config-path f.yaml", "f --topic a --config-path ./f.yaml"] {
+        let error = directory.make(typed).expect_err(typed);
+        let Usage(why) = error.downcast_ref().expect(typed);
+        assert!(why.contains("would be taken for the config file"), "{typed}: {why}");
+    }
+    assert_eq!(directory.read("config.json"), "{\"topics\": []}");
+    assert!(!directory.path("config.yaml").exists() && !directory.path("functions").exists());
+}
+
+#[test]
 fn no_second_config_file_is_made_beside_one_in_yaml() {
     let directory = Directory::new();
     fs::write(directory.path("config.yaml"), "topics: []\n").expect("written");
