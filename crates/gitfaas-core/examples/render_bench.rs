@@ -73,8 +73,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let key = LedgerKey::new([7; 32]);
     let fillings = Fillings::new(&key, run, Try::FIRST, &BaseUrl::default(), "eyAiaGVsbG8iOiAid29ybGQiIH0=");
     let values = Values {
-        request,
-        run,
         topic: &topic,
         revision: "main@sha1:132f4e719c0f5e8b1a3d7c6e2f4a8b9c0d1e2f3a",
         namespace: "gitfaas",

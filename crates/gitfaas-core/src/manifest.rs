@@ -1,7 +1,8 @@
 //! Rendered Kubernetes objects: as recorded in the ledger, and as the cluster gets them.
 //!
 //! A [`RecordedManifest`] is what the ledger keeps of an accepted message: final in all but the [`Hole`]s, which are
-//! secrets (they are not written down), differ from try to try, depend on where the server then is, or would only
+//! secrets (they are not written down), differ from try to try, name the request and the run (so that another request of
+//! the same message can be made of it), depend on where the server then is, or would only
 //! repeat the payload. Filling the holes
 //! makes a [`Manifest`], and only `admission` turns that into something a cluster accepts.
 
@@ -32,11 +33,24 @@ pub enum Hole {
     GitfaasUrl,
     /// `{{MESSAGE_URL}}`, which begins with it.
     MessageUrl,
+    /// `{{REQUEST_UUID}}`: another one when the request is replayed.
+    RequestUuid,
+    /// `{{RUN_ID}}`, which derives from it.
+    RunId,
 }
 
 impl Hole {
-    const ALL: [Self; 7] =
-        [Self::Random, Self::RunToken, Self::FunctionUid, Self::Message, Self::Try, Self::GitfaasUrl, Self::MessageUrl];
+    const ALL: [Self; 9] = [
+        Self::Random,
+        Self::RunToken,
+        Self::FunctionUid,
+        Self::Message,
+        Self::Try,
+        Self::GitfaasUrl,
+        Self::MessageUrl,
+        Self::RequestUuid,
+        Self::RunId,
+    ];
 
     const fn letter(self) -> char {
         match self {
@@ -47,6 +61,8 @@ impl Hole {
             Self::Try => 'N',
             Self::GitfaasUrl => 'U',
             Self::MessageUrl => 'L',
+            Self::RequestUuid => 'Q',
+            Self::RunId => 'I',
         }
     }
 }
@@ -111,6 +127,7 @@ pub struct Fillings<'a> {
     function_uid: String,
     message: Cow<'a, str>,
     base_url: BaseUrl,
+    request: String,
     run: RunId,
     try_no: Try,
 }
@@ -124,6 +141,7 @@ impl<'a> Fillings<'a> {
             function_uid: key.function_uid(run),
             message: message.into(),
             base_url: base_url.clone(),
+            request: run.request().to_string(),
             run,
             try_no,
         }
@@ -153,7 +171,9 @@ impl<'a> Fillings<'a> {
             Hole::Message => Cow::Borrowed(&self.message),
             Hole::Try => Cow::Owned(self.try_no.to_string()),
             Hole::GitfaasUrl => Cow::Borrowed(self.base_url.as_str()),
-            Hole::MessageUrl => Cow::Owned(format!("{}/api/v1/requests/{}/message", self.base_url, self.run.request())),
+            Hole::MessageUrl => Cow::Owned(format!("{}/api/v1/requests/{}/message", self.base_url, self.request)),
+            Hole::RequestUuid => Cow::Borrowed(&self.request),
+            Hole::RunId => Cow::Borrowed(self.run.as_str()),
         }
     }
 }

@@ -192,8 +192,6 @@ fn plan_run(
     let id = RunId::derive(request.id, function.name());
     let fillings = Fillings::new(input.key, id, Try::FIRST, input.base_url, Cow::Borrowed(message));
     let values = Values {
-        request: request.id,
-        run: id,
         topic: &input.topic.name,
         revision: &version.revision,
         namespace: input.namespace,

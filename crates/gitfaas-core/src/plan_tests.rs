@@ -71,6 +71,7 @@ impl Case {
             meta: MessageMeta::default(),
             size: payload.len() as u64,
             lineage: Lineage::default(),
+            replay_of: None,
         };
         let base_url = "http://gitfaas.example:5000".parse().expect("a URL");
         Self { topic, request, payload, key: LedgerKey::new([6; 32]), policy: Policy::default(), base_url }

@@ -25,6 +25,9 @@ pub struct Request {
     pub size: u64,
     /// Where it comes from when a function published it.
     pub lineage: Lineage,
+    /// The request whose message it publishes once more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay_of: Option<RequestId>,
 }
 
 /// The place of a request in a pipeline.

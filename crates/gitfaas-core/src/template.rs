@@ -36,7 +36,6 @@ use tree::{Reader, Tree};
 
 use crate::admission::pod::Violation;
 use crate::catalog::params::ParamRules;
-use crate::id::{RequestId, RunId};
 use crate::manifest::{Fillings, RecordedManifest};
 use crate::message::Params;
 use crate::problem::{Position, Problem};
@@ -83,10 +82,6 @@ pub struct Header {
 /// What one run of one message fills into a template.
 #[derive(Clone, Copy)]
 pub struct Values<'a> {
-    /// The accepted publish.
-    pub request: RequestId,
-    /// The run of this template for it.
-    pub run: RunId,
     /// The topic it was published to.
     pub topic: &'a TopicName,
     /// The commit that the template is from, as it is printed.

@@ -190,7 +190,6 @@ fn value() -> impl Strategy<Value = String> {
 
 struct Fixture {
     template: Template,
-    run: RunId,
     fillings: Fillings<'static>,
 }
 
@@ -201,7 +200,6 @@ impl Fixture {
         let run = RunId::derive(RequestId::from_bytes([9; 16]), &function);
         Self {
             template,
-            run,
             fillings: Fillings::new(&LedgerKey::new([1; 32]), run, Try::FIRST, &BaseUrl::default(), "bWVzc2FnZQ=="),
         }
     }
@@ -212,8 +210,6 @@ impl Fixture {
 
     fn render_by(&self, params: &Params, rules: &ParamRules) -> Result<Vec<Manifest>, RenderError> {
         let manifests = self.template.render(&Values {
-            request: self.run.request(),
-            run: self.run,
             topic: &"topic".parse().expect("a topic"),
             revision: "main",
             namespace: "functions",

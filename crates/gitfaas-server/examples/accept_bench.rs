@@ -180,6 +180,7 @@ fn message() -> Outcome<Accept> {
         meta: MessageMeta { content_type: Some("application/json".to_owned()), ..MessageMeta::default() },
         size: 256,
         lineage: Lineage::default(),
+        replay_of: None,
     };
     let mut name = Holed::default();
     name.push_text("collect-");

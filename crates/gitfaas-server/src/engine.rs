@@ -1,4 +1,4 @@
-//! The verbs of gitfaas over its four seams: publish, render, dispatch, observe, cancel, redrive, respond, refresh, expire,
+//! The verbs of gitfaas over its four seams: publish, render, dispatch, observe, cancel, redrive, replay, respond, refresh, expire,
 //! query.
 //!
 //! The engine knows the traits, not what is behind them, and nothing of HTTP. Each verb has a file; what may follow
@@ -20,6 +20,7 @@ mod query;
 mod redrive;
 mod refresh;
 mod render;
+mod replay;
 mod respond;
 mod roster;
 mod waiting;

@@ -27,7 +27,7 @@ pub(crate) use doctor::Doctor;
 pub(crate) use documents::{Completions, Document, Man};
 pub(crate) use functions::{Diff, Lint, ManifestFormat, OneTopic, PolicyArgs, Render, Topics};
 pub(crate) use new::{Language, New, NewFunction};
-pub(crate) use requests::{Cancel, Get, List, Logs, MessageArgs, Publish, Response, RunOrRequest};
+pub(crate) use requests::{Cancel, Get, List, Logs, MessageArgs, Publish, Replay, Response, RunOrRequest};
 pub(crate) use serve::{Demo, Dev, Serve};
 pub(crate) use settings::{LogFormat, Settings};
 pub(crate) use value::Data;
@@ -69,6 +69,8 @@ pub(crate) enum Command {
     Logs(Logs),
     /// Cancel the runs of a request
     Cancel(Cancel),
+    /// Publish the message of a request once more
+    Replay(Replay),
     /// See to the runs that gave up: list them, try them once more, or give them up for good
     #[command(subcommand)]
     DeadLetters(DeadLetters),

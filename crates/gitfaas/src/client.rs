@@ -215,6 +215,11 @@ impl Client {
         self.post(&["api", "v1", "requests", &format!("{id}:cancel")], &query).await
     }
 
+    /// Publishes the message of a request once more, with the functions that `at` names.
+    pub(crate) async fn replay(&self, id: RequestId, at: &str) -> Result<Answer<wire::Receipt>, Error> {
+        self.post(&["api", "v1", "requests", &format!("{id}:replay")], &[("at", at.to_owned())]).await
+    }
+
     /// A page of dead letters.
     pub(crate) async fn dead_letters(&self, filter: &Filter) -> Result<Answer<wire::List<wire::RunView>>, Error> {
         self.get(&["api", "v1", "dead-letters"], &filter.query, Duration::ZERO).await

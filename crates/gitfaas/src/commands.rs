@@ -46,6 +46,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Response(arguments) => wait_for(response::run(arguments, out)),
         Command::Logs(arguments) => wait_for(logs::run(arguments, out)),
         Command::Cancel(arguments) => wait_for(cancel::run(arguments, out)),
+        Command::Replay(arguments) => wait_for(publish::replay(arguments, out)),
         Command::DeadLetters(arguments) => wait_for(dead_letters::run(arguments, out)),
         Command::Topics(arguments) => wait_for(topics::run(arguments, out)),
         Command::Pause(arguments) => wait_for(pause::pause(arguments)),

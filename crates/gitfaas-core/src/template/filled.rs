@@ -1,7 +1,5 @@
 //! The values of one message, ready to be put into texts.
 
-use std::cell::OnceCell;
-
 use super::Values;
 use super::text::{Piece, Reserved, Symbol, Text};
 use crate::catalog::params::ParamType;
@@ -34,18 +32,17 @@ impl Given<'_> {
     }
 }
 
-/// The values by symbol. What has to be spelled is spelled once, when it is first needed.
+/// The values by symbol.
 pub(super) struct Filled<'a> {
     values: &'a Values<'a>,
     /// By the place of the template's parameters.
     parameters: Vec<Given<'a>>,
-    request: OnceCell<String>,
 }
 
 impl<'a> Filled<'a> {
     /// `parameters` are the values of the template's parameters, in their order.
     pub(super) fn new(values: &'a Values<'a>, parameters: Vec<Given<'a>>) -> Self {
-        Self { values, parameters, request: OnceCell::new() }
+        Self { values, parameters }
     }
 
     /// The value of the parameter at `index`.
@@ -68,8 +65,8 @@ impl<'a> Filled<'a> {
             Reserved::Try => return Filling::Hole(Hole::Try),
             Reserved::GitfaasUrl => return Filling::Hole(Hole::GitfaasUrl),
             Reserved::MessageUrl => return Filling::Hole(Hole::MessageUrl),
-            Reserved::RequestUuid => self.request.get_or_init(|| values.request.to_string()),
-            Reserved::RunId => values.run.as_str(),
+            Reserved::RequestUuid => return Filling::Hole(Hole::RequestUuid),
+            Reserved::RunId => return Filling::Hole(Hole::RunId),
             Reserved::Topic => values.topic.as_str(),
             Reserved::Revision => values.revision,
             Reserved::Namespace => values.namespace,
@@ -90,14 +87,49 @@ impl<'a> Filled<'a> {
                 Filling::Text(text) => text.len(),
                 Filling::Hole(hole) => self.hole_length(hole),
             },
-            Piece::Prefix(text, max) => self.prefix(text, *max).len(),
+            Piece::Prefix(text, max) => {
+                let mut length = 0;
+                self.prefix(text, *max, |part| length += self.bytes(part));
+                length
+            }
         });
         lengths.sum()
     }
 
-    /// The beginning of `text`, at most `max` characters; no hole can be in it.
-    pub(super) fn prefix(&self, text: &Text, max: usize) -> String {
-        self.text(text).chars().take(max).collect()
+    fn bytes(&self, filling: Filling<'_>) -> usize {
+        match filling {
+            Filling::Text(text) => text.len(),
+            Filling::Hole(hole) => self.hole_length(hole),
+        }
+    }
+
+    /// Hands on the beginning of `text`, at most `max` characters. Text is cut; a hole that does not fit is left out, with
+    /// all that follows.
+    pub(super) fn prefix(&self, text: &Text, max: usize, mut push: impl FnMut(Filling<'_>)) {
+        let mut left = max;
+        for piece in &text.0 {
+            let filling = match piece {
+                Piece::Text(text) => Filling::Text(text),
+                Piece::Symbol(symbol) => self.of(symbol),
+                // None is inside another.
+                Piece::Prefix(..) => return,
+            };
+            match filling {
+                Filling::Text(text) => {
+                    let end = text.char_indices().nth(left).map(|(end, _)| end);
+                    push(Filling::Text(&text[..end.unwrap_or(text.len())]));
+                    if end.is_some() {
+                        return;
+                    }
+                    left -= text.chars().count();
+                }
+                Filling::Hole(hole) => {
+                    let Some(rest) = left.checked_sub(self.hole_length(hole)) else { return };
+                    push(filling);
+                    left = rest;
+                }
+            }
+        }
     }
 
     /// `text` as the cluster gets it.
@@ -115,6 +147,8 @@ impl<'a> Filled<'a> {
             Hole::Try => "{{TRY}}",
             Hole::GitfaasUrl => "{{GITFAAS_URL}}",
             Hole::MessageUrl => "{{MESSAGE_URL}}",
+            Hole::RequestUuid => "{{REQUEST_UUID}}",
+            Hole::RunId => "{{RUN_ID}}",
         };
         let shown = self.spell(text, |hole| named(hole).to_owned());
         match shown.char_indices().nth(100) {
@@ -130,7 +164,14 @@ impl<'a> Filled<'a> {
                 Filling::Text(text) => text.to_owned(),
                 Filling::Hole(open) => hole(open),
             },
-            Piece::Prefix(text, max) => self.prefix(text, *max),
+            Piece::Prefix(text, max) => {
+                let mut spelled = String::new();
+                self.prefix(text, *max, |part| match part {
+                    Filling::Text(text) => spelled.push_str(text),
+                    Filling::Hole(open) => spelled.push_str(&hole(open)),
+                });
+                spelled
+            }
         });
         pieces.collect()
     }
@@ -145,7 +186,10 @@ impl<'a> Filled<'a> {
                     Filling::Text(text) => holed.push_text(text),
                     Filling::Hole(hole) => holed.push_hole(hole),
                 },
-                Piece::Prefix(text, max) => holed.push_text(&self.prefix(text, *max)),
+                Piece::Prefix(text, max) => self.prefix(text, *max, |part| match part {
+                    Filling::Text(text) => holed.push_text(text),
+                    Filling::Hole(hole) => holed.push_hole(hole),
+                }),
             }
         }
         holed

@@ -45,7 +45,7 @@ fn generated_name(prefix: &Text, index: usize, max: usize) -> Text {
     let mut pieces = match prefix.fixed() {
         Some(fixed) => vec![Piece::Text(fixed.chars().take(room).collect())],
         // What is left open cannot be cut.
-        None if prefix.has(Reserved::is_hole) => prefix.0.clone(),
+        None if prefix.has(|reserved| reserved.is_hole() && !reserved.is_id()) => prefix.0.clone(),
         None => vec![Piece::Prefix(prefix.clone(), room)],
     };
     pieces.push(Piece::Symbol(Symbol::Reserved(Reserved::Random)));

@@ -91,7 +91,10 @@ impl Program {
                     Filling::Text(text) => escape(text, |part| page.push(part)),
                     Filling::Hole(hole) => page.hole(hole, filled),
                 },
-                Step::Prefix(text, max) => escape(&filled.prefix(text, *max), |part| page.push(part)),
+                Step::Prefix(text, max) => filled.prefix(text, *max, |part| match part {
+                    Filling::Text(text) => escape(text, |part| page.push(part)),
+                    Filling::Hole(hole) => page.hole(hole, filled),
+                }),
                 Step::Bare(index) => page.bare(filled.parameter(*index)),
             }
         }

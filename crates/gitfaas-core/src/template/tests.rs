@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::*;
 use crate::catalog::params::ParamRules;
-use crate::id::Try;
+use crate::id::{RequestId, RunId, Try};
 use crate::key::LedgerKey;
 
 const FUNCTION: &str = "audit/log.yaml";
@@ -46,8 +46,6 @@ fn with<T>(params: &[(&str, &str)], work: impl FnOnce(&Values<'_>) -> T) -> T {
     let params: Params = params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let topic = "météo".parse().expect("a topic");
     work(&Values {
-        request: request(),
-        run: run(),
         topic: &topic,
         revision: "main@sha1:132f4e7",
         namespace: "functions",

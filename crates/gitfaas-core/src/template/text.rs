@@ -63,7 +63,14 @@ impl Reserved {
                 | Self::Try
                 | Self::GitfaasUrl
                 | Self::MessageUrl
+                | Self::RequestUuid
+                | Self::RunId
         )
+    }
+
+    /// Whether it names the request or the run, and has always the same length.
+    pub(super) const fn is_id(self) -> bool {
+        matches!(self, Self::RequestUuid | Self::RunId)
     }
 
     /// How many characters it always has; `None` where that depends on the message or the server.
@@ -91,7 +98,7 @@ pub(super) enum Symbol {
 pub(super) enum Piece {
     Text(String),
     Symbol(Symbol),
-    /// A `generateName`, cut to so many characters once it is filled.
+    /// A `generateName`, cut to so many characters once it is filled; an id that does not fit whole is cut away.
     Prefix(Text, usize),
 }
 

@@ -58,8 +58,6 @@ fn gitfaas(source: &[u8]) -> Result<Vec<Value>, String> {
     let run = RunId::derive(request, &function);
     let fillings = Fillings::new(&LedgerKey::new([1; 32]), run, Try::FIRST, &BaseUrl::default(), "");
     let values = Values {
-        request,
-        run,
         topic: &"t".parse().expect("a topic"),
         revision: "r",
         namespace: "n",

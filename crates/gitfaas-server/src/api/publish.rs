@@ -132,7 +132,7 @@ pub(super) async fn message(
 }
 
 /// Answers an accepted publish; with the answers of the functions, if these are wanted and come in time.
-async fn answer(app: &App, published: Published, prefer: Prefer) -> Result<Response, ApiError> {
+pub(super) async fn answer(app: &App, published: Published, prefer: Prefer) -> Result<Response, ApiError> {
     let Published { request, runs, repeated } = published;
     let (runs, responses) = match prefer.wait {
         None => (runs, None),

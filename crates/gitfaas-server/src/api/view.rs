@@ -29,6 +29,7 @@ pub(super) fn request(request: Request, runs: Vec<Run>, waits: &Waits) -> Reques
         size: request.size,
         params: request.meta.params,
         parent: request.lineage.parent,
+        replay_of: request.replay_of,
         hops: request.lineage.hops,
         runs: runs.into_iter().map(|one| run(one, waits)).collect(),
     }

@@ -61,12 +61,17 @@ impl Engine {
         message: Message,
         options: PublishOptions,
     ) -> Result<Published, EngineError> {
-        let deadline = |wait| tokio::time::Instant::now() + wait;
         let apply_wait = options.apply_wait;
         // In a task of its own: a caller that hangs up in the middle must not leave an accepted run undispatched.
         let (engine, topic) = (self.clone(), topic.to_owned());
         let accepted = self.tasks.spawn(async move { engine.accept(&topic, message, options).await });
-        match accepted.await.map_err(|_| internal())?? {
+        self.report(accepted.await.map_err(|_| internal())??, apply_wait).await
+    }
+
+    /// What became of what was accepted, once each run has a verdict, or the wait for it is over.
+    pub(super) async fn report(&self, accepted: Accepted, apply_wait: Duration) -> Result<Published, EngineError> {
+        let deadline = |wait| tokio::time::Instant::now() + wait;
+        match accepted {
             Accepted::New(request, pending) => {
                 let runs = verdicts(pending, deadline(apply_wait)).await;
                 Ok(Published { request, runs, repeated: false })
@@ -84,12 +89,7 @@ impl Engine {
         message: Message,
         options: PublishOptions,
     ) -> Result<Accepted, EngineError> {
-        if self.draining.is_cancelled() {
-            return Err(EngineError::new(
-                ErrorCode::Stopping,
-                "the server is about to stop; publish again in a moment",
-            ));
-        }
+        self.check_open()?;
         check_json(&message)?;
         let idempotency =
             options.key.as_ref().map(|key| Idempotency::of(key, options.caller.sender(), topic, &message));
@@ -103,7 +103,23 @@ impl Engine {
         let now = self.now();
         let payload = message.payload.clone();
         let id = self.ids.next(now);
-        let (request, Plan { runs, message }) = self.plan(id, topic, message, lineage, now)?;
+        let (request, plan) = self.plan(id, topic, message, lineage, now)?;
+        self.enter(Entry { request, payload, plan, idempotency }, options.apply_wait).await
+    }
+
+    /// Refuses what would be new while the server is about to stop.
+    pub(super) fn check_open(&self) -> Result<(), EngineError> {
+        if self.draining.is_cancelled() {
+            let detail = "the server is about to stop; publish again in a moment";
+            return Err(EngineError::new(ErrorCode::Stopping, detail));
+        }
+        Ok(())
+    }
+
+    /// Writes down what was planned, and dispatches at once what can be.
+    pub(super) async fn enter(self: &Arc<Self>, entry: Entry, apply_wait: Duration) -> Result<Accepted, EngineError> {
+        let Entry { request, payload, plan: Plan { runs, message }, idempotency } = entry;
+        let (id, now) = (request.id, request.received_at);
         let held = self.gate(&request.topic).holds();
         let (runs, permit) = if held { (unmarked(runs), None) } else { self.mark_inline(runs, now) };
         let accepted = Accept { request, payload, runs, idempotency };
@@ -118,7 +134,7 @@ impl Engine {
         }
         let Some(permit) = permit.map(Arc::new) else {
             self.queued.notify_one();
-            let deadline = tokio::time::Instant::now() + options.apply_wait;
+            let deadline = tokio::time::Instant::now() + apply_wait;
             let queued = runs.into_iter().map(|(run, _)| {
                 let (engine, accepted) = (self.clone(), run.clone());
                 let verdict =
@@ -167,6 +183,7 @@ impl Engine {
             size: message.payload.len() as u64,
             meta: message.meta,
             lineage,
+            replay_of: None,
         };
         let input = plan::Input {
             topic,
@@ -229,8 +246,20 @@ fn unmarked(planned: Vec<PlannedRun>) -> Vec<Planned> {
 
 type Planned = (Run, Vec<gitfaas_core::manifest::RecordedManifest>);
 
+/// What is to be written down.
+pub(super) struct Entry {
+    /// The request.
+    pub(super) request: Request,
+    /// Its payload.
+    pub(super) payload: bytes::Bytes,
+    /// Its runs.
+    pub(super) plan: Plan,
+    /// By which a repetition of it is known.
+    pub(super) idempotency: Option<Idempotency>,
+}
+
 /// What came of accepting a message.
-enum Accepted {
+pub(super) enum Accepted {
     /// A request with its runs.
     New(RequestId, Vec<Pending>),
     /// This request, which was accepted before under the same key.
@@ -267,12 +296,12 @@ async fn verdicts(pending: Vec<Pending>, deadline: tokio::time::Instant) -> Vec<
 }
 
 /// A run that was accepted, and its verdict if it is being applied.
-struct Pending {
+pub(super) struct Pending {
     accepted: Run,
     verdict: Option<JoinHandle<Run>>,
 }
 
-fn internal() -> EngineError {
+pub(super) fn internal() -> EngineError {
     EngineError::new(ErrorCode::Internal, "the publish ended unexpectedly; whether it was accepted is not known")
 }
 
@@ -314,7 +343,7 @@ fn topic_broken(topic: &Topic) -> EngineError {
     EngineError::new(ErrorCode::TopicBroken, format!("the topic `{}` has no working version: {why}", topic.name))
 }
 
-fn unplannable(error: plan::PlanError) -> EngineError {
+pub(super) fn unplannable(error: plan::PlanError) -> EngineError {
     // What a function renders may be too large too; that is another mistake.
     let of_request = |code| error.failures.iter().any(|failure| failure.code == code && failure.function.is_none());
     let code = if of_request(FailureCode::HopLimit) {

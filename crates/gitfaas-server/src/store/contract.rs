@@ -196,6 +196,7 @@ pub(super) fn accept(milliseconds: i64, topic: &str, functions: &[&str]) -> Acce
         },
         size: payload.len() as u64,
         lineage: Lineage::default(),
+        replay_of: None,
     };
     let runs = functions.iter().zip(0..).map(|(function, ordinal)| {
         let function = function.parse().expect("a function");

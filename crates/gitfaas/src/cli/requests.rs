@@ -8,6 +8,7 @@ use gitfaas_core::id::{RequestId, RunId};
 use gitfaas_core::run::Phase;
 use gitfaas_core::topic::TopicName;
 
+use super::dead_letters::At;
 use super::value::{self, Data};
 use super::{Output, ServerAddress};
 
@@ -135,6 +136,33 @@ pub(crate) struct Logs {
     /// Which try of a run that was redriven, from 1 [default: the present one]
     #[arg(long = "try", value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "follow")]
     pub(crate) try_no: Option<u32>,
+    /// Where to ask
+    #[command(flatten)]
+    pub(crate) address: ServerAddress,
+}
+
+/// `gitfaas replay`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("waiting").args(["wait", "follow"]).multiple(true)))]
+pub(crate) struct Replay {
+    /// The request's id, as `publish` printed it
+    #[arg(value_name = "REQUEST")]
+    pub(crate) request: RequestId,
+    /// With which functions
+    #[arg(long, value_name = "WHICH", default_value = "recorded")]
+    pub(crate) at: At,
+    /// Wait until all runs have ended, and print their answers
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Print logs as they come, of what the runs publish in turn as well, until all of it has ended
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// How long --wait and --follow last at most (`90`, `90s`, `5m`, `1h30m`)
+    #[arg(long, value_name = "TIME", value_parser = value::duration, requires = "waiting")]
+    pub(crate) timeout: Option<Duration>,
+    /// How the output looks
+    #[command(flatten)]
+    pub(crate) output: Output,
     /// Where to ask
     #[command(flatten)]
     pub(crate) address: ServerAddress,

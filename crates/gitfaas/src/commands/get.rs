@@ -49,6 +49,9 @@ fn header(request: &RequestView, now: Timestamp) -> String {
         let params: Vec<String> = request.params.iter().map(|(name, value)| format!("{name}={value}")).collect();
         lines.push(("params", params.join(" ")));
     }
+    if let Some(replayed) = request.replay_of {
+        lines.push(("replay of", replayed.to_string()));
+    }
     if let Some(parent) = request.parent {
         lines.push(("published by", format!("run {parent} of request {}", parent.request())));
     }

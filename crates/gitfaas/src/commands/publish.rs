@@ -1,4 +1,6 @@
-//! `gitfaas publish`: sends a message, and waits for what comes of it when asked to.
+//! `gitfaas publish` and `gitfaas replay`: sends a message, and waits for what comes of it when asked to.
+
+use std::time::Duration;
 
 use gitfaas_server::api::wire::Receipt;
 use gitfaas_server::clock::{Clock as _, SystemClock};
@@ -7,7 +9,7 @@ use anstyle::AnsiColor;
 
 use super::wait::{self, Deadline, Logs};
 use crate::cli::{self, Format};
-use crate::client::Client;
+use crate::client::{Answer, Client};
 use crate::exit::Outcome;
 use crate::output::table::{self, Field};
 use crate::output::tree::{self, Look};
@@ -18,10 +20,37 @@ use crate::publication;
 pub(crate) async fn run(arguments: cli::Publish, out: Out) -> anyhow::Result<Outcome> {
     let client = Client::new(&arguments.address)?;
     let message = publication::read(&arguments.message)?;
-    let deadline = Deadline::after(arguments.timeout);
     let receipt = client.publish(&arguments.topic, &message, arguments.idempotency_key.as_deref()).await?;
-    let json = arguments.output.format == Format::Json;
-    if !(arguments.wait || arguments.follow) {
+    let waiting = Waiting { wait: arguments.wait, follow: arguments.follow, timeout: arguments.timeout };
+    see(&client, receipt, waiting, arguments.output.format, out).await
+}
+
+/// Runs `gitfaas replay`, which is a publish of what was published.
+pub(crate) async fn replay(arguments: cli::Replay, out: Out) -> anyhow::Result<Outcome> {
+    let client = Client::new(&arguments.address)?;
+    let receipt = client.replay(arguments.request, arguments.at.as_str()).await?;
+    let waiting = Waiting { wait: arguments.wait, follow: arguments.follow, timeout: arguments.timeout };
+    see(&client, receipt, waiting, arguments.output.format, out).await
+}
+
+/// What is waited for after the receipt.
+struct Waiting {
+    wait: bool,
+    follow: bool,
+    timeout: Option<Duration>,
+}
+
+/// Shows the receipt, and what comes of it when that is waited for.
+async fn see(
+    client: &Client,
+    receipt: Answer<Receipt>,
+    waiting: Waiting,
+    format: Format,
+    out: Out,
+) -> anyhow::Result<Outcome> {
+    let deadline = Deadline::after(waiting.timeout);
+    let json = format == Format::Json;
+    if !(waiting.wait || waiting.follow) {
         if json {
             output::server_json(&receipt.json)?;
         } else {
@@ -33,10 +62,10 @@ pub(crate) async fn run(arguments: cli::Publish, out: Out) -> anyhow::Result<Out
     let say = |text: &str| if json { output::remark(text) } else { output::line(text) };
     say(&report(&receipt.value, out.table_width()))?;
     let request = receipt.value.request_uid;
-    let in_time = if arguments.follow {
-        wait::follow(&client, request, deadline, Logs::Follow, out.width(), &say).await?
+    let in_time = if waiting.follow {
+        wait::follow(client, request, deadline, Logs::Follow, out.width(), &say).await?
     } else {
-        wait::until_ended(&client, request, deadline).await?
+        wait::until_ended(client, request, deadline).await?
     };
     let tree = wait::patiently(|| client.tree(request)).await?;
     if json {
@@ -48,7 +77,7 @@ pub(crate) async fn run(arguments: cli::Publish, out: Out) -> anyhow::Result<Out
     if !in_time {
         output::remark(&format!("the time is up, and it goes on: gitfaas get {request}"))?;
     }
-    let succeeded = if arguments.follow { live::all_succeeded(&tree.value) } else { live::own_succeeded(&tree.value) };
+    let succeeded = if waiting.follow { live::all_succeeded(&tree.value) } else { live::own_succeeded(&tree.value) };
     Ok(match (in_time, succeeded) {
         (false, _) => Outcome::TimeUp,
         (true, true) => Outcome::Done,

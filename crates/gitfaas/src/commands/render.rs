@@ -104,6 +104,7 @@ fn objects(
         meta,
         size: message.payload.len() as u64,
         lineage: Lineage::default(),
+        replay_of: None,
     };
     let key = LedgerKey::new([0; 32]);
     let plan = plan(&Input {

@@ -25,6 +25,7 @@ mod lint;
 mod pods;
 mod readme;
 mod repeats;
+mod replay;
 mod rules;
 mod runs;
 mod seed;

@@ -4,8 +4,10 @@ use rstest::rstest;
 use serde_json::json;
 
 use super::{compile, fillings, problems, render, run, with};
-use crate::manifest::{Hole, Manifest};
-use crate::template::RenderCode;
+use crate::id::{RequestId, RunId, Try};
+use crate::key::LedgerKey;
+use crate::manifest::{Fillings, Hole, Manifest};
+use crate::template::{RenderCode, Values};
 
 fn job(metadata: &str) -> String {
     format!("apiVersion: batch/v1\nkind: Job\nmetadata: {metadata}\nspec: {{template: {{}}}}\n")
@@ -194,5 +196,36 @@ fn labels_hold_what_labels_can() {
         let problems = problems(&job(&format!("{{name: a, labels: {{a: '{value}'}}}}")));
         assert_eq!(problems.len(), 1);
         assert!(problems[0].contains(&format!("cannot be the value of a label: {why}")), "{problems:?}");
+    }
+}
+
+#[test]
+fn what_is_recorded_is_made_into_another_request_by_its_fillings_alone() {
+    let other = RunId::derive(RequestId::from_bytes([9; 16]), &super::FUNCTION.parse().expect("a path"));
+    let theirs = Fillings::new(&LedgerKey::new([3; 32]), other, Try(1), &super::url(), "aGVsbG8=");
+    let fields = "labels: {run: '{{RUN_ID}}', '{{RUN_ID}}': a}, annotations: {request: '{{REQUEST_UUID}}'}";
+    for before in ["a-", "a-long-name-of-many-parts-", "{{RUN_ID}}-", "{{REQUEST_UUID}}-", "é"] {
+        for name in [
+            "name: '{{RUN_ID}}-{{RANDOM}}'".to_owned(),
+            format!("generateName: '{before}{{{{REQUEST_UUID}}}}-{{{{RUN_ID}}}}'"),
+        ] {
+            let source = job(&format!("{{{name}, {fields}}}"));
+            let Ok(template) =
+                crate::template::Template::compile(&super::FUNCTION.parse().expect("a path"), source.as_bytes())
+            else {
+                continue;
+            };
+            let rendered = |fillings: &Fillings<'_>| {
+                with(&[], |values| template.render(&Values { fillings, ..*values })).expect("rendered")
+            };
+            let ours = fillings(1);
+            let recorded = rendered(&ours);
+            assert_eq!(recorded, rendered(&theirs), "{source}");
+            let filled = recorded[0].fill(&theirs);
+            assert!(filled.key.name.len() <= 63, "{}", filled.key.name);
+            for id in [super::request().to_string(), run().to_string()] {
+                assert!(!filled.json.contains(&id), "{}", filled.json);
+            }
+        }
     }
 }

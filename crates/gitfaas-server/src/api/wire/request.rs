@@ -47,6 +47,10 @@ pub struct RequestView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::RunId>)]
     pub parent: Option<RunId>,
+    /// The request whose message it publishes once more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::RequestId>)]
+    pub replay_of: Option<RequestId>,
     /// How many publishes led here.
     pub hops: u32,
     /// Its runs, in the config's order.

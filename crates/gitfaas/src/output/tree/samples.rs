@@ -54,6 +54,7 @@ pub(crate) fn request(number: u8, topic: &str, runs: &[(&str, Phase)], parent: O
         size: 1234,
         params: [("zone".to_owned(), "eu".to_owned())].into(),
         parent,
+        replay_of: None,
         hops: u32::from(parent.is_some()),
         runs,
     };
