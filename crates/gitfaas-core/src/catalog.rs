@@ -80,6 +80,19 @@ pub struct TopicVersion {
     pub schema: Option<Arc<MessageSchema>>,
 }
 
+impl TopicVersion {
+    /// A hash of all that is said of the topic beside its functions, the schema of its messages included: SHA-256 in
+    /// lower-case hex, the same wherever the same is said.
+    pub fn rules_sha256(&self) -> String {
+        // Rules are plain values with keys in order; the hash of nothing would stand for what cannot be written.
+        let mut said = serde_json::to_vec(&self.rules).unwrap_or_default();
+        if let Some(schema) = &self.schema {
+            said.extend_from_slice(schema.sha256().as_bytes());
+        }
+        sha256(&said)
+    }
+}
+
 /// Why a topic could not move on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

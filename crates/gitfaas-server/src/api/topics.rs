@@ -168,6 +168,7 @@ fn left(name: TopicName) -> TopicView {
         params: Vec::new(),
         message: None,
         publishes: None,
+        rules_sha256: None,
         problems: Vec::new(),
     }
 }
@@ -192,6 +193,7 @@ fn view(topic: &Topic, policy: &Policy) -> TopicView {
     };
     if let Some(version) = &topic.version {
         rules::fill(&mut view, &version.rules);
+        view.rules_sha256 = Some(version.rules_sha256());
     }
     view
 }

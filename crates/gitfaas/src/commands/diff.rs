@@ -1,7 +1,8 @@
 //! `gitfaas diff`: what a server would serve differently if it served a directory.
 //!
-//! Compared are topics, the functions that listen on them, and the text of their templates. A server tells the hashes
-//! of its templates and not their text, so what changed inside is shown against another directory only.
+//! Compared are topics, the functions that listen on them, the text of their templates, and what the config file says
+//! of a topic beside them. A server tells hashes of its templates and rules and not their text, so what changed inside
+//! a template is shown against another directory only.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,13 +20,19 @@ use crate::client::Client;
 use crate::exit::Outcome;
 use crate::output::{self, Out, escape, style};
 
-/// The functions of each topic, each with the hash of its template.
-type Topics = BTreeMap<String, BTreeMap<String, String>>;
+/// What a topic runs, and by which rules.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Contents {
+    /// A hash of the rules.
+    rules: String,
+    /// Its functions, each with the hash of its template.
+    functions: BTreeMap<String, String>,
+}
 
 /// One of the two that are compared.
 #[derive(Default)]
 struct Side {
-    topics: Topics,
+    topics: BTreeMap<String, Contents>,
     /// Templates by their path, where they are known.
     templates: BTreeMap<String, String>,
     /// Topics that do not compile: a server keeps what it has of them.
@@ -46,6 +53,8 @@ enum Change {
 struct Topic {
     name: String,
     change: Change,
+    /// Whether its rules (`params`, `concurrency`, `message`, …) are others, in a topic that is on both sides.
+    rules: bool,
     functions: Vec<Function>,
 }
 
@@ -104,7 +113,7 @@ fn of_catalog(catalog: &Catalog) -> Side {
             side.templates.insert(path.clone(), text);
             functions.insert(path, function.sha256().to_owned());
         }
-        side.topics.insert(topic.name.to_string(), functions);
+        side.topics.insert(topic.name.to_string(), Contents { rules: version.rules_sha256(), functions });
     }
     side
 }
@@ -113,7 +122,8 @@ fn of_server(topics: Vec<TopicView>) -> Side {
     let served = topics.into_iter().filter(|topic| !topic.left && topic.revision.is_some());
     let topics = served.map(|topic| {
         let functions = topic.functions.into_iter().map(|function| (function.path.to_string(), function.sha256));
-        (topic.name.to_string(), functions.collect())
+        let rules = topic.rules_sha256.unwrap_or_default();
+        (topic.name.to_string(), Contents { rules, functions: functions.collect() })
     });
     Side { topics: topics.collect(), ..Side::default() }
 }
@@ -133,18 +143,18 @@ fn compare(old: &Side, new: Side) -> Difference {
     Difference { templates: templates.collect(), topics, broken: new.broken }
 }
 
-fn topic(name: &str, old: Option<&BTreeMap<String, String>>, new: Option<&BTreeMap<String, String>>) -> Option<Topic> {
+fn topic(name: &str, old: Option<&Contents>, new: Option<&Contents>) -> Option<Topic> {
     let change = match (old, new) {
         (None, _) => Change::Added,
         (_, None) => Change::Removed,
         (Some(old), Some(new)) if old == new => return None,
         (Some(_), Some(_)) => Change::Changed,
     };
-    let none = BTreeMap::new();
+    let none = Contents::default();
     let (old, new) = (old.unwrap_or(&none), new.unwrap_or(&none));
-    let paths: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let paths: BTreeSet<&String> = old.functions.keys().chain(new.functions.keys()).collect();
     let functions = paths.into_iter().filter_map(|path| {
-        let change = match (old.get(path), new.get(path)) {
+        let change = match (old.functions.get(path), new.functions.get(path)) {
             (None, _) => Change::Added,
             (_, None) => Change::Removed,
             (before, after) if before == after => return None,
@@ -152,13 +162,15 @@ fn topic(name: &str, old: Option<&BTreeMap<String, String>>, new: Option<&BTreeM
         };
         Some(Function { path: path.clone(), change })
     });
-    Some(Topic { name: name.to_owned(), change, functions: functions.collect() })
+    let rules = change == Change::Changed && old.rules != new.rules;
+    Some(Topic { name: name.to_owned(), change, rules, functions: functions.collect() })
 }
 
 fn draw(difference: &Difference, terminal: bool) -> String {
     let mut lines = Vec::new();
     for topic in &difference.topics {
         lines.push(mark(topic.change, &format!("topic {}", topic.name), ""));
+        lines.extend(topic.rules.then(|| mark(Change::Changed, "what the config file says of it", "  ")));
         lines.extend(topic.functions.iter().map(|function| mark(function.change, &function.path, "  ")));
     }
     for topic in &difference.broken {
@@ -242,6 +254,25 @@ mod tests {
         -          image: busybox
         +          image: busybox:2
         ");
+    }
+
+    #[tokio::test]
+    async fn other_rules_are_a_difference() {
+        let topic = |rule: &str| format!(r#"{{"topics": [{{"name": "a", "configs": ["one.yaml"]{rule}}}]}}"#);
+        let with = async |rule: &str, schema: &str| {
+            side(&[("config.json", &topic(rule)), ("one.yaml", JOB), ("m.json", schema)]).await
+        };
+        let schema = r#", "message": {"schema": "m.json"}"#;
+        for (rule, other) in [
+            (("", "{}"), (r#", "concurrency": 2"#, "{}")),
+            ((r#", "concurrency": 2"#, "{}"), (r#", "concurrency": 3"#, "{}")),
+            (("", "{}"), (r#", "paused": true"#, "{}")),
+            ((schema, "{}"), (schema, r#"{"type": "object"}"#)),
+        ] {
+            let difference = compare(&with(rule.0, rule.1).await, with(other.0, other.1).await);
+            let told = anstream::adapter::strip_str(&draw(&difference, false)).to_string();
+            assert_eq!(told, "~ topic a\n  ~ what the config file says of it", "{other:?}");
+        }
     }
 
     #[tokio::test]

@@ -138,6 +138,7 @@ mod tests {
             params: vec![],
             message: None,
             publishes: None,
+            rules_sha256: None,
             problems: vec![],
         }
     }

@@ -50,6 +50,11 @@ pub struct TopicView {
     /// for the topics of the same config file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub publishes: Option<Vec<String>>,
+    /// A SHA-256 of all that the config file says of it beside its functions, the schema of its messages included, in
+    /// lower-case hex; absent when no version of it ever compiled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 64, max_length = 64, pattern = "^[0-9a-f]+$")]
+    pub rules_sha256: Option<String>,
     /// What is wrong with the newer revision, or what this server's policy would refuse.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<schema::Problem>)]
