@@ -73,10 +73,18 @@ async fn a_directory_is_compared_with_what_a_server_serves() {
     assert_eq!(
         json(&differs)["topics"],
         serde_json::json!([
-            { "name": "new", "change": "added", "functions": [{ "path": "n.yaml", "change": "added" }] },
-            { "name": "t", "change": "changed", "functions": [{ "path": "job.yaml", "change": "changed" }] },
+            { "name": "new", "change": "added", "rules": false, "functions": [{ "path": "n.yaml", "change": "added" }] },
+            {
+                "name": "t", "change": "changed", "rules": false,
+                "functions": [{ "path": "job.yaml", "change": "changed" }],
+            },
         ])
     );
+    let slower = Repository::shell("t", "true");
+    slower.write("config.json", r#"{"topics": [{"name": "t", "configs": ["job.yaml"], "concurrency": 7}]}"#);
+    let differs = server.client(&["diff", slower.path().to_str().expect("UTF-8"), "-o", "json"]);
+    let expected = serde_json::json!([{ "name": "t", "change": "changed", "rules": true, "functions": [] }]);
+    assert_eq!((differs.status.code(), &json(&differs)["topics"]), (Some(1), &expected));
 }
 
 #[tokio::test]
