@@ -16,7 +16,7 @@ use utoipa::openapi::{HeaderBuilder, ObjectBuilder, Ref, RefOr, Type};
 
 use self::refusals::refusals;
 use super::error::status;
-use super::wire::ProblemView;
+use super::wire::{ProblemView, schema};
 use crate::engine::ErrorCode;
 
 /// All of the contract that is no route.
@@ -43,7 +43,8 @@ use crate::engine::ErrorCode;
         (name = "server", description = "Probes, metrics and this document."),
     ),
     security(()),
-    components(schemas(ProblemView)),
+    // What only a parameter of a verb names comes in by no route.
+    components(schemas(ProblemView, schema::At)),
 )]
 struct Head;
 
@@ -133,6 +134,28 @@ mod tests {
         let known: BTreeSet<&str> = refusals::BY_OPERATION.iter().map(|(name, _)| *name).collect();
         assert_eq!(documented.iter().copied().collect::<BTreeSet<_>>(), known, "see contract/refusals.rs");
         assert_eq!(documented.len(), known.len(), "an operation's name is given once: {documented:?}");
+    }
+
+    #[test]
+    fn everything_that_is_referred_to_is_there() {
+        fn references<'v>(value: &'v Value, found: &mut BTreeSet<&'v str>) {
+            match value {
+                Value::Object(members) => {
+                    found.extend(members.get("$ref").and_then(Value::as_str));
+                    members.values().for_each(|value| references(value, found));
+                }
+                Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+                _ => {}
+            }
+        }
+        let document = document();
+        let mut found = BTreeSet::new();
+        references(&document, &mut found);
+        assert!(!found.is_empty());
+        for reference in found {
+            let place = reference.strip_prefix('#').expect("a place in the document");
+            assert!(document.pointer(place).is_some(), "{reference}");
+        }
     }
 
     #[test]
