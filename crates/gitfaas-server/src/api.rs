@@ -159,7 +159,7 @@ fn verbs(contract: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
         .merge_from(dead_letters::Verbs::openapi())
 }
 
-async fn no_route(uri: axum::http::Uri) -> ApiError {
+async fn no_route(uri: http::Uri) -> ApiError {
     let path: String = uri.path().chars().take(200).collect();
     EngineError::new(
         ErrorCode::NotFound,
@@ -168,7 +168,7 @@ async fn no_route(uri: axum::http::Uri) -> ApiError {
     .into()
 }
 
-async fn no_method(method: axum::http::Method, uri: axum::http::Uri) -> ApiError {
+async fn no_method(method: http::Method, uri: http::Uri) -> ApiError {
     let path: String = uri.path().chars().take(200).collect();
     ApiError::method_not_allowed(format!("{method} is not possible at {path}; the Allow header names what is"))
 }

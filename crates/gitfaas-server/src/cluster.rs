@@ -1,5 +1,6 @@
-//! What runs manifests: this machine here, Kubernetes later. The trait, and what it speaks of.
+//! What runs manifests: Kubernetes, or this machine. The trait, and what it speaks of.
 
+pub mod kubernetes;
 pub mod local;
 
 use std::time::Duration;
@@ -12,6 +13,8 @@ use gitfaas_core::id::{RunId, Try};
 use gitfaas_core::manifest::Manifest;
 use gitfaas_core::run::machine::Observation;
 use gitfaas_core::run::{ObjectKey, Reason};
+use jiff::Timestamp;
+use tokio::sync::watch;
 
 /// Whose object it is: written onto it, and compared when its name is already taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,6 +30,10 @@ pub struct Owner {
 pub trait Cluster: Send + Sync + 'static {
     /// What it is, for people: `this machine`, a server's URL.
     fn describe(&self) -> String;
+
+    /// Whether it can be reached, as it is now and whenever that changes. While it cannot, nothing is to be applied:
+    /// what is tried all the same fails at once.
+    fn reach(&self) -> watch::Receiver<Reach>;
 
     /// Makes the object exist: creates it when its name is unique to the run, applies it otherwise.
     ///
@@ -73,6 +80,20 @@ pub trait Cluster: Send + Sync + 'static {
     /// The server stops. `end_runs` ends what runs within `grace` and reports it as interrupted (a developer's own
     /// machine); otherwise everything goes on without us and is found again at the next start.
     async fn stop(&self, end_runs: bool, grace: Duration);
+}
+
+/// Whether a cluster can be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// As far as is known.
+    Up,
+    /// It cannot, and is asked again and again.
+    Down {
+        /// Since when.
+        since: Timestamp,
+        /// What was seen: lower case, no full stop.
+        why: String,
+    },
 }
 
 /// What the cluster tells.

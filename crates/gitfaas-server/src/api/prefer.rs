@@ -58,7 +58,7 @@ mod tests {
     const MOST: Duration = Duration::from_mins(1);
 
     fn prefer(lines: &[&str]) -> Prefer {
-        let line = |line: &&str| (axum::http::HeaderName::from_static("prefer"), line.parse().expect("a value"));
+        let line = |line: &&str| (http::HeaderName::from_static("prefer"), line.parse().expect("a value"));
         Prefer::of(&lines.iter().map(line).collect(), MOST)
     }
 

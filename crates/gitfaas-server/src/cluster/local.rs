@@ -67,12 +67,13 @@ use futures_util::stream::BoxStream;
 use gitfaas_core::admission::Admitted;
 use gitfaas_core::manifest::Manifest;
 use gitfaas_core::run::{ObjectKey, Reason};
+use tokio::sync::watch;
 
 use self::drive::blocking;
 use self::jobs::{Shared, Stop};
 use self::names::FileName;
 pub use self::settings::{Settings, SupervisorCommand};
-use super::{ApplyError, Cluster, ClusterError, ClusterEvent, LogChunk, LogPart, Owner};
+use super::{ApplyError, Cluster, ClusterError, ClusterEvent, LogChunk, LogPart, Owner, Reach};
 
 /// This machine as a cluster.
 ///
@@ -97,6 +98,11 @@ impl Drop for LocalCluster {
 impl Cluster for LocalCluster {
     fn describe(&self) -> String {
         "this machine".to_owned()
+    }
+
+    fn reach(&self) -> watch::Receiver<Reach> {
+        // It is always here.
+        watch::Sender::new(Reach::Up).subscribe()
     }
 
     async fn apply(&self, owner: Owner, manifest: &Admitted<Manifest>) -> Result<ObjectKey, ApplyError> {

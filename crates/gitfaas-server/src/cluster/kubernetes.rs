@@ -1,0 +1,194 @@
+//! Kubernetes as a cluster, from v1.20 to today's.
+//!
+//! What belongs to one run is created, everything else is applied on the server's side ([`apply`]). A watch of our Jobs,
+//! their pods and what the cluster warns of tells how they stand. Nothing is kept here that a restart would lose: names
+//! and labels say which run and try an object is of.
+//!
+//! No call is repeated here, and none lasts for ever: the engine says what is tried again and when, and while the server
+//! cannot be reached nothing but one probe a second is sent ([`circuit`]).
+
+mod apply;
+mod calls;
+mod circuit;
+mod connect;
+mod kinds;
+mod lifetime;
+mod refused;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+use gitfaas_core::admission::Admitted;
+use gitfaas_core::manifest::Manifest;
+use gitfaas_core::run::ObjectKey;
+use http::{Method, StatusCode};
+use serde_json::json;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use self::apply::{Applying, Existing, job_path, write};
+use self::calls::{Answer, Calls};
+pub use self::connect::{ConnectError, Where};
+use self::kinds::{Kinds, get};
+use self::refused::unexpected;
+use super::{ApplyError, Cluster, ClusterError, ClusterEvent, LogChunk, LogPart, Owner, Reach};
+
+/// Which namespaces are watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// Every one: this needs the right to look into all of them.
+    All,
+    /// These, beside the server's own.
+    Only(BTreeSet<String>),
+}
+
+/// What a cluster is told at its start.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the API server is.
+    pub place: Where,
+    /// The namespace of what names none; `None` for that of the service account or of the context.
+    pub namespace: Option<String>,
+    /// Where functions may be.
+    pub scope: Scope,
+    /// How long a call may take.
+    pub timeout: Duration,
+    /// The least time to live of a Job that is not settled.
+    pub ttl_floor: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            place: Where::default(),
+            namespace: None,
+            scope: Scope::Only(BTreeSet::new()),
+            timeout: Duration::from_secs(10),
+            ttl_floor: Duration::from_hours(24),
+        }
+    }
+}
+
+/// A Kubernetes cluster.
+pub struct Kubernetes {
+    settings: Settings,
+    calls: Calls,
+    kinds: Kinds,
+    url: String,
+    namespace: String,
+    stopping: CancellationToken,
+}
+
+impl Kubernetes {
+    /// Finds the cluster. It is not asked anything yet: a server starts, and takes messages, while it is down.
+    ///
+    /// # Errors
+    /// When there is no kubeconfig and no service account, or they cannot be read.
+    pub async fn connect(settings: Settings) -> Result<Self, ConnectError> {
+        let found = connect::find(&settings.place, settings.timeout).await?;
+        Ok(Self {
+            namespace: settings.namespace.clone().unwrap_or(found.namespace),
+            settings,
+            calls: found.calls,
+            kinds: Kinds::default(),
+            url: found.url,
+            stopping: CancellationToken::new(),
+        })
+    }
+
+    /// The namespace of what names none.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    async fn job(&self, job: &ObjectKey) -> Result<Option<Answer>, ClusterError> {
+        let answer = self.calls.call(get(&job_path(job, &self.namespace))).await?;
+        match answer.status {
+            StatusCode::NOT_FOUND => Ok(None),
+            status if status.is_success() => Ok(Some(answer)),
+            _ => Err(unexpected("read the Job", &answer)),
+        }
+    }
+}
+
+impl Drop for Kubernetes {
+    fn drop(&mut self) {
+        self.stopping.cancel();
+    }
+}
+
+#[async_trait]
+impl Cluster for Kubernetes {
+    fn describe(&self) -> String {
+        format!("Kubernetes at {}, namespace {}", self.url, self.namespace)
+    }
+
+    fn reach(&self) -> watch::Receiver<Reach> {
+        self.calls.circuit.reach()
+    }
+
+    async fn apply(&self, owner: Owner, manifest: &Admitted<Manifest>) -> Result<ObjectKey, ApplyError> {
+        let Self { calls, kinds, namespace, settings, .. } = self;
+        Applying { calls, kinds, namespace, ttl_floor: settings.ttl_floor }.apply(owner, manifest).await
+    }
+
+    fn watch(&self) -> BoxStream<'static, ClusterEvent> {
+        futures_util::stream::pending().boxed()
+    }
+
+    async fn logs(&self, _job: &ObjectKey, _tail: u64) -> Result<Vec<LogPart>, ClusterError> {
+        Ok(Vec::new())
+    }
+
+    async fn follow_logs(&self, _job: &ObjectKey) -> Result<BoxStream<'static, LogChunk>, ClusterError> {
+        Ok(futures_util::stream::empty().boxed())
+    }
+
+    /// Deletes the Job; it stays until its pods are gone.
+    async fn end(&self, job: &ObjectKey) -> Result<(), ClusterError> {
+        let Some(answer) = self.job(job).await? else { return Ok(()) };
+        let existing: Existing = answer.read()?;
+        if !existing.is_ours() {
+            return Ok(());
+        }
+        let options = json!({
+            "kind": "DeleteOptions",
+            "apiVersion": "v1",
+            "propagationPolicy": "Foreground",
+            "preconditions": {"uid": existing.metadata.uid},
+        });
+        let place = job_path(job, &self.namespace);
+        let answer = self.calls.call(write(Method::DELETE, &place, "application/json", options.to_string())).await?;
+        match answer.status {
+            // Another Job has the name by now, or none.
+            StatusCode::NOT_FOUND | StatusCode::CONFLICT => Ok(()),
+            status if status.is_success() => Ok(()),
+            _ => Err(unexpected("delete the Job", &answer)),
+        }
+    }
+
+    async fn release(&self, job: &ObjectKey) -> Result<(), ClusterError> {
+        let Some(answer) = self.job(job).await? else { return Ok(()) };
+        // What has a name of its own was made with its own time to live.
+        if !answer.read::<Existing>()?.is_unique() {
+            return Ok(());
+        }
+        let patch = lifetime::released(&answer.read()?);
+        let place = job_path(job, &self.namespace);
+        let answer =
+            self.calls.call(write(Method::PATCH, &place, "application/merge-patch+json", patch.to_string())).await?;
+        match answer.status {
+            StatusCode::NOT_FOUND | StatusCode::CONFLICT => Ok(()),
+            status if status.is_success() => Ok(()),
+            _ => Err(unexpected("release the Job", &answer)),
+        }
+    }
+
+    /// What runs goes on: it is found again at the next start.
+    async fn stop(&self, _end_runs: bool, _grace: Duration) {
+        self.stopping.cancel();
+    }
+}

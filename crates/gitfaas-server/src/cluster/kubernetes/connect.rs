@@ -1,0 +1,81 @@
+//! How an API server is found: a kubeconfig that was named, the pod's service account, or the kubeconfig of the user.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::client::ClientBuilder;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+
+use super::calls::Calls;
+use super::circuit::{Circuit, CircuitLayer, chain};
+
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// Where an API server is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Where {
+    /// The kubeconfig file; `None` for the pod's service account, or else the user's own.
+    pub kubeconfig: Option<PathBuf>,
+    /// The context in it; `None` for the current one.
+    pub context: Option<String>,
+}
+
+/// No API server could be found.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ConnectError {
+    /// Why, and what to do: lower case, no full stop.
+    pub message: String,
+}
+
+/// The way to an API server, which may be down.
+pub(super) struct Found {
+    pub(super) calls: Calls,
+    /// The server's URL, for people.
+    pub(super) url: String,
+    /// The namespace of the service account or of the context.
+    pub(super) namespace: String,
+}
+
+/// Finds the API server; does not ask it anything.
+pub(super) async fn find(place: &Where, timeout: Duration) -> Result<Found, ConnectError> {
+    let mut config = config(place).await?;
+    // What is repeated and when is the engine's to say.
+    config.default_retry = false;
+    config.connect_timeout = Some(CONNECT);
+    // Everything has its own time: calls in `calls`, watches in the watcher, logs last as long as their pods.
+    config.read_timeout = None;
+    let (url, namespace) = (config.cluster_url.to_string(), config.default_namespace.clone());
+    let circuit = Circuit::new();
+    let client = ClientBuilder::try_from(config)
+        .map_err(|error| ConnectError { message: format!("cannot talk to {url}: {}", chain(&error)) })?
+        .with_layer(&CircuitLayer(Arc::clone(&circuit)))
+        .build();
+    tokio::spawn(Circuit::watch_over(Arc::downgrade(&circuit), Client::clone(&client)));
+    Ok(Found { calls: Calls { client, circuit, timeout }, url, namespace })
+}
+
+async fn config(place: &Where) -> Result<Config, ConnectError> {
+    let options = KubeConfigOptions { context: place.context.clone(), ..KubeConfigOptions::default() };
+    if let Some(path) = &place.kubeconfig {
+        let wrong = |error: &dyn std::fmt::Display| ConnectError {
+            message: format!("the kubeconfig {} cannot be used: {error}", path.display()),
+        };
+        let read = Kubeconfig::read_from(path).map_err(|error| wrong(&chain(&error)))?;
+        return Config::from_custom_kubeconfig(read, &options).await.map_err(|error| wrong(&chain(&error)));
+    }
+    let in_pod = if place.context.is_none() { Config::incluster().ok() } else { None };
+    match in_pod {
+        Some(config) => Ok(config),
+        None => Config::from_kubeconfig(&options).await.map_err(|error| ConnectError {
+            message: format!(
+                "no cluster is known: this is no pod with a service account, and {}; name a kubeconfig with \
+                 --kubeconfig, or let functions run as processes of this machine with --cluster local",
+                chain(&error)
+            ),
+        }),
+    }
+}
