@@ -1,0 +1,10 @@
+//! The product on a real cluster: the real program, its API server, and pods.
+//!
+//! They run with `GITFAAS_E2E=1` and a `KUBECONFIG` of an administrator; without, each says that it was left out, or
+//! nothing with `GITFAAS_E2E=later`. `scripts/test` brings a cluster up for them. Each test has a namespace of its own, and
+//! waits for conditions only.
+
+#![allow(clippy::panic, clippy::print_stdout, reason = "a test fails by panicking, and says what it left out")]
+
+mod brought_up;
+mod support;

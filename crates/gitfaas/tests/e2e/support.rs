@@ -1,0 +1,50 @@
+//! What the tests on a cluster stand on: a namespace, the real server in it, and the API server's own word.
+
+mod api;
+#[expect(dead_code, reason = "the server does not serve a cluster yet")]
+mod namespace;
+mod own;
+
+// Shared with the tests that need no cluster, which use more of it.
+#[path = "../it/support/machine.rs"]
+#[expect(dead_code, reason = "the other tests use the rest")]
+mod machine;
+#[path = "../it/support/repository.rs"]
+#[expect(dead_code, reason = "the other tests use the rest")]
+mod repository;
+#[path = "../it/support/server.rs"]
+#[expect(dead_code, reason = "the other tests use the rest")]
+mod server;
+#[path = "../it/support/wait.rs"]
+#[expect(dead_code, reason = "the other tests use the rest")]
+mod wait;
+
+use std::time::Duration;
+
+pub(crate) use self::api::Api;
+pub(crate) use self::machine::{checkout, http, leave_out, program};
+pub(crate) use self::namespace::Namespace;
+pub(crate) use self::own::OwnCluster;
+#[expect(unused_imports, reason = "the server does not serve a cluster yet")]
+pub(crate) use self::repository::{Repository, shell_job};
+pub(crate) use self::server::Server;
+pub(crate) use self::wait::within;
+
+/// How long a condition may take to come true on a cluster whose machine has other work. Only waited out when a test
+/// fails.
+const DEADLINE: Duration = Duration::from_mins(2);
+
+/// Waits until `condition` gives something; fails with `what` when it never does.
+pub(crate) async fn eventually<T>(what: &str, condition: impl AsyncFnMut() -> Option<T>) -> T {
+    within(DEADLINE, what, condition).await
+}
+
+/// A variable of the environment, where it says something.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::vars().find(|(known, value)| known == name && !value.is_empty()).map(|(_, value)| value)
+}
+
+/// An image with a shell and the usual programs, which the cluster has or can get.
+pub(crate) fn shell_image() -> String {
+    variable("GITFAAS_E2E_SHELL_IMAGE").unwrap_or_else(|| "localhost/busybox:1".to_owned())
+}

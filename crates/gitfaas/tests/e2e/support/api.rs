@@ -1,0 +1,61 @@
+//! The API server, asked as its administrator: what it says counts, not what gitfaas says of it.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use serde_json::Value;
+
+/// An API server.
+pub(crate) struct Api {
+    pub(crate) kubeconfig: PathBuf,
+    client: kube::Client,
+}
+
+impl Api {
+    /// The one of a kubeconfig's current context.
+    pub(crate) async fn connect(kubeconfig: &Path) -> Self {
+        // It may be installed already, by another test of this process.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let read = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig");
+        let config = kube::Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await;
+        let client = kube::Client::try_from(config.expect("a usable kubeconfig")).expect("a client");
+        Self { kubeconfig: kubeconfig.to_owned(), client }
+    }
+
+    /// What there is at a path: an object or a list. `None` where there is nothing.
+    pub(crate) async fn get(&self, path: &str) -> Option<Value> {
+        let request = http::Request::get(path).body(Vec::new()).expect("a request");
+        match self.client.request(request).await {
+            Ok(found) => Some(found),
+            Err(kube::Error::Api(status)) if status.code == 404 => None,
+            Err(error) => panic!("GET {path}: {error}"),
+        }
+    }
+
+    /// Posts JSON to a path, and gives what was made of it.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
+        let request = http::Request::post(path).header("content-type", "application/json");
+        let request = request.body(body.to_string().into_bytes()).expect("a request");
+        self.client.request(request).await.unwrap_or_else(|error| panic!("POST {path}: {error}"))
+    }
+
+    /// Runs `kubectl` and gives what it printed; it has to succeed.
+    pub(crate) fn kubectl(&self, args: &[&str]) -> String {
+        self.kubectl_with(args, "")
+    }
+
+    /// The same, with something on its stdin.
+    pub(crate) fn kubectl_with(&self, args: &[&str], stdin: &str) -> String {
+        let mut kubectl = Command::new("kubectl");
+        kubectl.arg("--kubeconfig").arg(&self.kubeconfig).args(args);
+        let piped = kubectl.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped.spawn().expect("kubectl");
+        child.stdin.take().expect("piped").write_all(stdin.as_bytes()).expect("written");
+        let output = child.wait_with_output().expect("ended");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{args:?}: {said}\n{}", String::from_utf8_lossy(&output.stderr));
+        said
+    }
+}
