@@ -162,6 +162,11 @@ impl<'a> Fillings<'a> {
         }
     }
 
+    /// Text that others made of what they were sent, with what is secret named instead of shown.
+    pub fn redact(&self, text: &str) -> String {
+        text.replace(&self.run_token, "(run token)").replace(&self.function_uid, "(function uid)")
+    }
+
     /// What goes into `hole`.
     pub fn of(&self, hole: Hole) -> Cow<'_, str> {
         match hole {
@@ -288,5 +293,8 @@ mod tests {
         assert_eq!(redacted.of(Hole::RunToken), "(run token)");
         assert_eq!(redacted.of(Hole::FunctionUid), "(function uid)");
         assert_eq!(redacted.of(Hole::Random), key.random(run, Try(1)));
+        let fillings = Fillings::new(&key, run, Try(1), &BaseUrl::default(), "");
+        let said = format!("no: {} {}", fillings.of(Hole::RunToken), fillings.of(Hole::FunctionUid));
+        assert_eq!(fillings.redact(&said), "no: (run token) (function uid)");
     }
 }

@@ -17,6 +17,7 @@ mod ids;
 mod observe;
 mod publish;
 mod query;
+mod reach;
 mod redrive;
 mod refresh;
 mod render;
@@ -39,7 +40,7 @@ use gitfaas_core::run::Mark;
 use gitfaas_core::topic::TopicName;
 use gitfaas_core::url::BaseUrl;
 use jiff::Timestamp;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -51,6 +52,7 @@ pub(crate) use self::follow::after_cut;
 pub use self::hub::{Hub, Subscription};
 pub use self::publish::{PublishOptions, Published};
 pub use self::query::Tree;
+pub(crate) use self::reach::changed as reach_changed;
 pub use self::redrive::{At, Bulk};
 pub use self::refresh::{CONFIG_FILES, ReadSource, Refresh, inspect_source, read_source};
 pub use self::render::Rendered;
@@ -62,7 +64,7 @@ use self::hold::Held;
 use self::ids::Ids;
 use self::roster::Roster;
 use crate::clock::Clock;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Reach};
 use crate::source::Source;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -126,6 +128,7 @@ pub struct Parts {
 pub struct Engine {
     settings: Settings,
     parts: Parts,
+    reach: watch::Receiver<Reach>,
     // Swapped whole by a refresh and read without a lock by a publish. None until a first catalog is there.
     catalog: ArcSwap<Option<Catalog>>,
     // What the store has; swapped whole, and read without a lock by a publish.
@@ -165,6 +168,7 @@ impl Engine {
         Arc::new(Self {
             slots: Arc::new(Semaphore::new(settings.dispatches)),
             settings,
+            reach: parts.cluster.reach(),
             parts,
             catalog: ArcSwap::from_pointee(None),
             gates: ArcSwap::default(),
@@ -207,6 +211,11 @@ impl Engine {
     /// Where functions come from, for people, and the config file's path there.
     pub fn source(&self) -> (String, String) {
         (self.parts.source.describe(), self.parts.source.config_path().to_owned())
+    }
+
+    /// What runs manifests, for people.
+    pub fn cluster(&self) -> String {
+        self.parts.cluster.describe()
     }
 
     /// Subscribes to changes of a request.

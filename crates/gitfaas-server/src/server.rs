@@ -3,7 +3,7 @@
 mod connections;
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +25,9 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where functions reach this server; `None` derives it from the address that is listened on.
     pub base_url: Option<BaseUrl>,
+    /// The address of this machine by which others reach it, for a server that listens on all of them and is not told
+    /// its `base_url`.
+    pub own_address: Option<IpAddr>,
     /// What the engine is told; its `base_url` is set here.
     pub settings: Settings,
     /// What callers may send.
@@ -40,6 +43,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 5000)),
             base_url: None,
+            own_address: None,
             settings: Settings::default(),
             limits: Limits::default(),
             end_runs: false,
@@ -99,7 +103,17 @@ pub async fn start(config: Config, parts: Parts, reports: Reports) -> Result<Run
     listener.set_nonblocking(true).map_err(listen)?;
     let addr = listener.local_addr().map_err(listen)?;
     let mut settings = config.settings;
-    settings.base_url = config.base_url.unwrap_or_else(|| reachable(addr));
+    settings.base_url = match (config.base_url, config.own_address) {
+        (Some(url), _) => url,
+        (None, own) => {
+            let url =
+                reachable(own.filter(|_| addr.ip().is_unspecified()).map_or(addr, |own| (own, addr.port()).into()));
+            if own.is_some() {
+                tracing::warn!(server.url = %url, "functions are told to reach this server there, which only this process has: set --base-url to a name that lasts");
+            }
+            url
+        }
+    };
     let engine = Engine::new(settings, parts.clone(), Metrics::default());
     engine.restore().await?;
     let workers = Workers::start(&engine, parts.source.clone(), parts.cluster.clone(), reports);

@@ -32,6 +32,7 @@ pub struct Metrics {
     http: Family<Labels, Counter>,
     waiting: Gauge,
     ready: Gauge<u64, AtomicU64>,
+    cluster_up: Gauge<u64, AtomicU64>,
 }
 
 impl Default for Metrics {
@@ -49,6 +50,7 @@ impl Default for Metrics {
             http: Family::default(),
             waiting: Gauge::default(),
             ready: Gauge::default(),
+            cluster_up: Gauge::default(),
         }
     }
 }
@@ -80,6 +82,11 @@ impl Metrics {
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         self.topics.set(count(catalog.topics().len()));
         self.topics_stale.set(count(catalog.topics().filter(|topic| topic.stale.is_some()).count()));
+    }
+
+    /// Notes whether the cluster can be reached.
+    pub fn reached(&self, up: bool) {
+        self.cluster_up.set(u64::from(up));
     }
 
     /// Counts an HTTP answer by route and status.
@@ -129,6 +136,7 @@ impl Metrics {
         registry.register("topics_stale", "Topics whose newest version failed", self.topics_stale.clone());
         registry.register("http_requests", "HTTP answers by route and status", self.http.clone());
         registry.register("waiting", "Long polls and event streams that wait for a change", self.waiting.clone());
+        registry.register("cluster_up", "Whether the cluster can be reached", self.cluster_up.clone());
         registry.register("ready", "Whether the server can accept publishes", self.ready.clone());
         registry
     }
@@ -147,6 +155,7 @@ mod tests {
         let metrics = Metrics::default();
         metrics.published("accepted", Duration::from_millis(3));
         metrics.answered("/publish/{topic}", 202);
+        metrics.reached(true);
         let text = metrics.render(
             true,
             3,
@@ -161,5 +170,6 @@ mod tests {
         assert!(text.contains("gitfaas_topic_runs{topic=\"slow\",state=\"live\"} 2"), "{text}");
         assert!(text.contains("gitfaas_waiting 3"), "{text}");
         assert!(text.contains("gitfaas_ready 1"), "{text}");
+        assert!(text.contains("gitfaas_cluster_up 1"), "{text}");
     }
 }

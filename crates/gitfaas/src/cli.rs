@@ -3,6 +3,7 @@
 //! Only shapes are checked here. The bearer token is no argument, because any user of a machine can read the
 //! arguments of its processes: it comes from the environment alone.
 
+mod cluster;
 mod data;
 mod dead_letters;
 mod doctor;
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, ValueHint};
 
+pub(crate) use cluster::{Cluster, ClusterArgs};
 pub(crate) use data::{Backup, Folder, Restore};
 pub(crate) use dead_letters::{DeadLetterFilter, DeadLetterList, DeadLetters, Which};
 pub(crate) use doctor::Doctor;

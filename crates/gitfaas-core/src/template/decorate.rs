@@ -10,16 +10,20 @@ use crate::topic::FunctionName;
 pub(super) const PREFIX: &str = "gitfaas.io/";
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
-/// Writes labels and annotations on `object`; on what belongs to one run also which run that is.
+/// Writes labels and annotations on `object`. Which run made it is a label where it is the run's own; on what has a name
+/// of its own it is an annotation, as it changes with each run that applies it.
 pub(super) fn object(object: &mut Tree, function: &FunctionName, unique: bool, report: &mut Report) {
     let Some(metadata) = object.get_mut("metadata") else { return };
     set(metadata, "labels", labels(unique), report);
-    let annotations = vec![
+    let mut annotations = vec![
         ("gitfaas.io/request", Reserved::RequestUuid.into()),
         ("gitfaas.io/topic", Reserved::Topic.into()),
         ("gitfaas.io/function", function.as_str().into()),
         ("gitfaas.io/revision", Reserved::Revision.into()),
     ];
+    if !unique {
+        annotations.extend(run());
+    }
     set(metadata, "annotations", annotations, report);
 }
 
@@ -34,10 +38,14 @@ pub(super) fn pod_template(job: &mut Tree, report: &mut Report) {
 fn labels(unique: bool) -> Vec<(&'static str, Text)> {
     let mut labels = vec![(MANAGED_BY, Text::from("gitfaas"))];
     if unique {
-        labels.push(("gitfaas.io/run", Reserved::RunId.into()));
-        labels.push(("gitfaas.io/try", Reserved::Try.into()));
+        labels.extend(run());
     }
     labels
+}
+
+/// Which run made an object, and in which try.
+fn run() -> [(&'static str, Text); 2] {
+    [("gitfaas.io/run", Reserved::RunId.into()), ("gitfaas.io/try", Reserved::Try.into())]
 }
 
 /// Sets keys of the mapping under `name`.

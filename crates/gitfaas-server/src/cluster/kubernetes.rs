@@ -16,6 +16,7 @@ mod lifetime;
 mod refused;
 
 use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs as _, UdpSocket};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -102,6 +103,18 @@ impl Kubernetes {
     /// The namespace of what names none.
     pub fn namespace(&self) -> &str {
         &self.namespace
+    }
+
+    /// The address of this machine that the API server sees, and by which pods probably reach it.
+    pub fn own_address(&self) -> Option<IpAddr> {
+        let url: http::Uri = self.url.parse().ok()?;
+        let host = url.host()?.trim_matches(['[', ']']);
+        let server = (host, url.port_u16().unwrap_or(443)).to_socket_addrs().ok()?.next()?;
+        let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        // Sends nothing: the kernel says which way it would go.
+        let socket = UdpSocket::bind((any, 0)).ok()?;
+        socket.connect(server).ok()?;
+        Some(socket.local_addr().ok()?.ip())
     }
 
     async fn job(&self, job: &ObjectKey) -> Result<Option<Answer>, ClusterError> {

@@ -65,6 +65,10 @@ impl Engine {
         let mut after = None;
         let mut found = 0;
         loop {
+            // What would be tried in vain is found again.
+            if self.cut_off().is_some() {
+                return Ok(Recovered { runs: found });
+            }
             let runs = self.parts.store.runs_in(&[Phase::Applying], after, BATCH).await?;
             let Some(last) = runs.last() else { return Ok(Recovered { runs: found }) };
             after = Some(last.id);
@@ -92,6 +96,10 @@ impl Engine {
 
     /// Looks once at every queue, and takes from each a share of what may go.
     async fn look(self: &Arc<Self>) -> Result<Look, EngineError> {
+        // Who sees that the cluster is back wakes the dispatcher.
+        if self.cut_off().is_some() {
+            return Ok(Look::default());
+        }
         self.read_gates().await?;
         let (queues, now) = (self.parts.store.queues().await?, self.now());
         let share = (BATCH / queues.len().max(1)).max(1);
@@ -221,7 +229,7 @@ impl Engine {
                     match self.parts.cluster.apply(owner, manifest).await {
                         Ok(key) => applied.push(key),
                         Err(error) => {
-                            failure = Some(self.failure(&run, error));
+                            failure = Some(self.failure(&run, error, &fillings));
                             break;
                         }
                     }
@@ -239,10 +247,12 @@ impl Engine {
         self.settle_verdict(run, event).await
     }
 
-    fn failure(&self, run: &Run, error: ApplyError) -> ApplyFailure {
+    /// A cluster repeats what it refuses: the rights of the run are not to be read in its words.
+    fn failure(&self, run: &Run, error: ApplyError, fillings: &Fillings<'_>) -> ApplyFailure {
+        let redacted = |reason: Reason| Reason { message: fillings.redact(&reason.message), ..reason };
         match error {
-            ApplyError::Final { reason } => ApplyFailure::Final { reason },
-            ApplyError::Passing { reason, retry_after } => self.passing(run, reason, retry_after),
+            ApplyError::Final { reason } => ApplyFailure::Final { reason: redacted(reason) },
+            ApplyError::Passing { reason, retry_after } => self.passing(run, redacted(reason), retry_after),
         }
     }
 

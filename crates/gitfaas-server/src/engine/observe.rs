@@ -113,9 +113,8 @@ impl Engine {
             while let Err(error) = self.parts.cluster.end(job).await {
                 failures += 1;
                 tracing::warn!(run.id = %run, %error, "cannot end the Job yet");
-                tokio::select! {
-                    () = tokio::time::sleep(self.settings.backoff.ceiling(failures)) => {}
-                    () = self.stopping.cancelled() => return,
+                if !self.wait_to_ask_again(failures).await {
+                    return;
                 }
             }
         }
@@ -134,9 +133,8 @@ impl Engine {
             }
             failures += 1;
             tracing::warn!(run.id = %run.id, %error, "cannot keep the logs yet");
-            tokio::select! {
-                () = tokio::time::sleep(self.settings.backoff.ceiling(failures)) => {}
-                () = self.stopping.cancelled() => return,
+            if !self.wait_to_ask_again(failures).await {
+                return;
             }
         }
     }
@@ -160,10 +158,17 @@ impl Engine {
         Box::pin(self.tell(run.id, Event::LogsCaptured)).await.map(drop)
     }
 
+    /// Lets go of Jobs. What fails is tried again until the server stops; then the next one does it, when the cluster
+    /// tells of the Job.
     async fn release(&self, run: RunId, jobs: &[ObjectKey]) {
         for job in jobs {
-            if let Err(error) = self.parts.cluster.release(job).await {
+            let mut failures = 0;
+            while let Err(error) = self.parts.cluster.release(job).await {
+                failures += 1;
                 tracing::warn!(run.id = %run, %error, "cannot release the Job yet");
+                if !self.wait_to_ask_again(failures).await {
+                    return;
+                }
             }
         }
     }

@@ -121,7 +121,8 @@ impl Engine {
         let Entry { request, payload, plan: Plan { runs, message }, idempotency } = entry;
         let (id, now) = (request.id, request.received_at);
         let held = self.gate(&request.topic).holds();
-        let (runs, permit) = if held { (unmarked(runs), None) } else { self.mark_inline(runs, now) };
+        let inline = !held && self.cut_off().is_none();
+        let (runs, permit) = if inline { self.mark_inline(runs, now) } else { (unmarked(runs), None) };
         let accepted = Accept { request, payload, runs, idempotency };
         let runs: Vec<_> = accepted.runs.clone();
         // Before the ledger has them, so that nobody takes them for left by somebody.

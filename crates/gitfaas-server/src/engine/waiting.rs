@@ -19,12 +19,13 @@ const COUNTED: u32 = 1000;
 pub struct Waiting {
     /// Its place in its topic's line, 1 for the next; `None` beyond the thousandth.
     pub position: Option<u32>,
-    /// `Paused` or `WaitingForSlot`; `None` when it is about to go.
+    /// `Paused`, `WaitingForSlot` or `ClusterUnreachable`; `None` when it is about to go.
     pub reason: Option<Reason>,
 }
 
 impl Engine {
-    /// Those of the runs that wait in the line of a topic with a `concurrency`, or of one that is paused.
+    /// Those of the runs that wait in the line of a topic with a `concurrency`, or of one that is paused, and all that
+    /// are queued while the cluster cannot be reached.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -47,11 +48,12 @@ impl Engine {
         let (gate, now) = (self.gate(&run.topic), self.now());
         let retried = run.apply_failures > 0 && run.due_at.is_some_and(|due| due > now);
         if !gate.holds() || (retried && gate.paused().is_none()) {
-            return Ok(None);
+            return Ok(self.cut_off().map(|reason| Waiting { position: None, reason: Some(reason) }));
         }
         let place = self.parts.store.place(run, now, COUNTED).await?;
         let position = (place.ahead < COUNTED).then_some(place.ahead + 1);
-        Ok(Some(Waiting { position, reason: why(&run.topic, &gate, place, position) }))
+        let reason = why(&run.topic, &gate, place, position).or_else(|| self.cut_off());
+        Ok(Some(Waiting { position, reason }))
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::engine::{Engine, EngineError};
+use crate::cluster::Reach;
+use crate::engine::{Engine, EngineError, reach_changed};
 
 /// The longest time between two looks at the ledger, and the time between two looks for what was left half done.
 const LOOK: Duration = Duration::from_secs(30);
@@ -14,13 +15,16 @@ const LOOK: Duration = Duration::from_secs(30);
 pub(super) async fn run(engine: Arc<Engine>) {
     let mut failures = 0;
     let mut recover_at = Instant::now();
+    let mut reach = engine.reach();
     while !engine.draining().is_cancelled() {
+        engine.metrics().reached(*reach.borrow_and_update() == Reach::Up);
         match look(&engine, &mut recover_at).await {
             Ok(wait) => {
                 failures = 0;
                 engine.worker_succeeded("dispatcher", Some(wait));
                 tokio::select! {
                     () = engine.queued() => {}
+                    () = reach_changed(&mut reach) => {}
                     () = tokio::time::sleep(wait) => {}
                     () = engine.draining().cancelled() => {}
                 }

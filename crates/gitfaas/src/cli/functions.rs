@@ -21,17 +21,26 @@ pub(crate) struct PolicyArgs {
     /// blanks. It replaces the built-in list; an empty text bans nothing
     #[arg(long, value_name = "KINDS", env = "GITFAAS_BANNED_KINDS")]
     pub(crate) banned_kinds: Option<Vec<String>>,
-    /// The namespace of what names none, and of `{{NAMESPACE}}`
-    #[arg(long, value_name = "NAME", env = "GITFAAS_NAMESPACE", default_value = "default", value_parser = value::namespace)]
-    pub(crate) namespace: String,
+    /// The namespace of what names none, and of `{{NAMESPACE}}` [default: that of the pod or of the kubeconfig's
+    /// context; without a cluster, `default`]
+    #[arg(long, value_name = "NAME", env = "GITFAAS_NAMESPACE", value_parser = value::namespace)]
+    pub(crate) namespace: Option<String>,
     /// A namespace that functions may name beside the server's own; may be given several times, and several may be
-    /// parted by commas or blanks; an empty text allows none [default: every one]
+    /// parted by commas or blanks; an empty text allows none, `*` every one [default: none in a Kubernetes cluster, every
+    /// one without]
     #[arg(long, value_name = "NAMES", env = "GITFAAS_NAMESPACES")]
     pub(crate) namespaces: Option<Vec<String>>,
     /// What the pods of functions may do, by the Pod Security Standards of Kubernetes; at `baseline` and `restricted`
     /// they also have no service account but `default`
     #[arg(long, value_name = "LEVEL", env = "GITFAAS_POD_POLICY", default_value_t, value_parser = pod_policy())]
     pub(crate) pod_policy: PodPolicy,
+}
+
+impl PolicyArgs {
+    /// The namespace of what names none, where no cluster knows better.
+    pub(crate) fn namespace(&self) -> &str {
+        self.namespace.as_deref().unwrap_or("default")
+    }
 }
 
 fn pod_policy() -> impl TypedValueParser<Value = PodPolicy> {

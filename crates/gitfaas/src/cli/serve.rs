@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 
+use super::cluster::ClusterArgs;
 use super::settings::Settings;
 use super::value;
 
@@ -50,6 +51,9 @@ pub(crate) struct Serve {
     /// Where to listen
     #[arg(long, value_name = "ADDR:PORT", value_parser = value::listen, env = "GITFAAS_LISTEN", default_value = "0.0.0.0:5000")]
     pub(crate) listen: SocketAddr,
+    /// Where functions run
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
     /// What it serves, and how
     #[command(flatten)]
     pub(crate) settings: Settings,

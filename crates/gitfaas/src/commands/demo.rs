@@ -20,7 +20,7 @@ use gitfaas_server::server::Config;
 use gitfaas_server::source::directory::DirectorySource;
 use tokio::sync::mpsc;
 
-use super::machine::{self, Place, Stop};
+use super::machine::{self, Local, Place, Runner, Stop};
 use super::wait::{self, Deadline, Logs};
 use crate::cli::{self, LogFormat};
 use crate::client::Client;
@@ -55,7 +55,8 @@ pub(crate) async fn run(arguments: cli::Demo, out: Out) -> anyhow::Result<Outcom
     let (reports, refreshes) = mpsc::unbounded_channel();
     let source = Arc::new(DirectorySource::new(&functions, "config.json")?);
     let config = Config { listen: address(), end_runs: true, ..Config::default() };
-    let server = machine::start(source, Place { data, ..Place::default() }, config, Some(reports)).await?;
+    let server =
+        machine::start(source, Place { data, cluster: Runner::Local(Local::default()) }, config, Some(reports)).await?;
     let url = server.url();
     let played = tokio::select! {
         played = play(&functions, &url, refreshes, out) => played,

@@ -10,7 +10,7 @@ use gitfaas_server::source::directory::DirectorySource;
 use tokio::sync::mpsc;
 
 use super::functions;
-use super::machine::{self, Stop};
+use super::machine::{self, Place, Stop};
 use super::reload::Reload;
 use crate::cli;
 use crate::exit::Outcome;
@@ -22,11 +22,12 @@ pub(crate) async fn run(arguments: cli::Dev, out: Out) -> anyhow::Result<Outcome
     let logging = &arguments.settings.logging;
     machine::log(logging.log.as_deref().unwrap_or("warn"), logging.log_format)?;
     let mut stop = Stop::listen()?;
-    let config = machine::config(arguments.listen, &arguments.settings)?;
+    let policy = &arguments.settings.policy;
+    let config = machine::config(arguments.listen, &arguments.settings, policy.namespace(), functions::policy(policy)?);
     let config = Config { end_runs: true, grace: arguments.grace, ..config };
     let source = Arc::new(DirectorySource::new(&arguments.dir, &arguments.settings.policy.config_path)?);
-    let place = machine::place(&arguments.settings, source.root())?;
-    let data = place.data.clone();
+    let data = machine::data_folder(arguments.settings.data.data.as_deref(), source.root())?;
+    let place = Place { data: data.clone(), cluster: machine::local(&arguments.settings) };
     let (reports, refreshes) = mpsc::unbounded_channel();
     let server = machine::start(source.clone(), place, config, Some(reports)).await?;
     let url = style::paint(style::STRONG, &server.url());

@@ -69,16 +69,26 @@ async fn text(snapshot: &dyn Snapshot, file: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The policy that the arguments describe.
+/// The policy that the arguments describe, where no cluster is at hand: in every namespace, unless they say otherwise.
 pub(super) fn policy(arguments: &PolicyArgs) -> anyhow::Result<Policy> {
     let namespaces = match &arguments.namespaces {
         None => Namespaces::Any,
-        Some(given) => {
-            let names = words(given);
-            let own = std::iter::once(arguments.namespace.as_str());
-            Namespaces::Only(own.chain(names.split_whitespace()).map(str::to_owned).collect())
-        }
+        Some(given) => within(arguments.namespace(), given),
     };
+    policy_within(arguments, namespaces)
+}
+
+/// The namespaces that were given, beside the server's own.
+pub(super) fn within(own: &str, given: &[String]) -> Namespaces {
+    let names = words(given);
+    if names.split_whitespace().any(|name| name == "*") {
+        return Namespaces::Any;
+    }
+    Namespaces::Only(std::iter::once(own).chain(names.split_whitespace()).map(str::to_owned).collect())
+}
+
+/// The policy that the arguments describe, in these namespaces.
+pub(super) fn policy_within(arguments: &PolicyArgs, namespaces: Namespaces) -> anyhow::Result<Policy> {
     let policy = match &arguments.banned_kinds {
         None => Policy::default().within(namespaces),
         Some(banned) => {
@@ -105,7 +115,7 @@ mod tests {
         PolicyArgs {
             config_path: String::new(),
             banned_kinds: banned.map(owned),
-            namespace: "own".to_owned(),
+            namespace: Some("own".to_owned()),
             namespaces: namespaces.map(owned),
             pod_policy: PodPolicy::default(),
         }

@@ -1,13 +1,16 @@
-//! A server in this process, on this machine: what `dev`, `serve` and `demo` start.
+//! A server in this process: what `dev`, `serve` and `demo` start.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use gitfaas_core::admission::{Namespaces, Policy};
 use gitfaas_core::retry::Backoff;
 use gitfaas_server::api::Limits;
 use gitfaas_server::clock::SystemClock;
+use gitfaas_server::cluster::Cluster;
+use gitfaas_server::cluster::kubernetes::{self, Kubernetes, Scope, Where};
 use gitfaas_server::cluster::local::{self, LocalCluster};
 use gitfaas_server::engine::{Parts, Settings};
 use gitfaas_server::server::{self, Config, RunningServer};
@@ -25,11 +28,25 @@ use crate::exit::Usage;
 /// The program that runs now, also after another one was installed in its place.
 const OWN_PROGRAM: &str = "/proc/self/exe";
 
-/// What a server may use of this machine.
-#[derive(Debug, Default)]
+/// What a server works with.
 pub(super) struct Place {
     /// All that it has to remember is in this folder.
     pub(super) data: PathBuf,
+    /// What runs manifests.
+    pub(super) cluster: Runner,
+}
+
+/// What runs manifests.
+pub(super) enum Runner {
+    /// A cluster.
+    Kubernetes(Box<Kubernetes>),
+    /// This machine.
+    Local(Local),
+}
+
+/// What a server may use of this machine to run manifests.
+#[derive(Debug, Default)]
+pub(super) struct Local {
     /// The folder of `ConfigMap`s and Secrets, if there is one.
     pub(super) objects: Option<PathBuf>,
     /// The namespace of what names none; `None` leaves that to the cluster.
@@ -52,23 +69,46 @@ pub(super) async fn start(
     Ok(server::start(config, parts, reports).await?)
 }
 
-/// What the arguments say about where a server for `functions` keeps things.
-pub(super) fn place(arguments: &cli::Settings, functions: &Path) -> anyhow::Result<Place> {
-    let data = data_folder(arguments.data.data.as_deref(), functions)?;
-    Ok(Place {
-        data,
+/// What the arguments say about running manifests on this machine.
+pub(super) fn local(arguments: &cli::Settings) -> Runner {
+    Runner::Local(Local {
         objects: arguments.runs.objects.clone(),
-        namespace: Some(arguments.policy.namespace.clone()),
+        namespace: Some(arguments.policy.namespace().to_owned()),
         max_live: arguments.runs.max_live,
     })
 }
 
-/// What the arguments say about a server that leaves the functions that run when it stops.
-pub(super) fn config(listen: SocketAddr, arguments: &cli::Settings) -> anyhow::Result<Config> {
-    let cli::Settings { policy, runs, http, .. } = arguments;
-    let settings = Settings {
+/// The cluster that the arguments name, and where functions may be in it: in the server's own namespace, unless they say
+/// otherwise.
+pub(super) async fn kubernetes(
+    cluster: &cli::ClusterArgs,
+    policy: &cli::PolicyArgs,
+) -> anyhow::Result<(Kubernetes, Namespaces)> {
+    let api_server = &cluster.api_server;
+    let place = Where { kubeconfig: api_server.kubeconfig.clone(), context: api_server.context.clone() };
+    let given = policy.namespaces.as_deref().unwrap_or_default();
+    let scope = match functions::within("", given) {
+        Namespaces::Any => Scope::All,
+        Namespaces::Only(names) => Scope::Only(names.into_iter().filter(|name| !name.is_empty()).collect()),
+    };
+    let settings = kubernetes::Settings {
+        place,
         namespace: policy.namespace.clone(),
-        policy: functions::policy(policy)?,
+        scope,
+        timeout: api_server.cluster_timeout,
+        ttl_floor: cluster.ttl_floor,
+    };
+    let found = Kubernetes::connect(settings).await?;
+    let namespaces = functions::within(found.namespace(), given);
+    Ok((found, namespaces))
+}
+
+/// What the arguments say about a server that leaves the functions that run when it stops; `namespace` is its own.
+pub(super) fn config(listen: SocketAddr, arguments: &cli::Settings, namespace: &str, policy: Policy) -> Config {
+    let cli::Settings { runs, http, .. } = arguments;
+    let settings = Settings {
+        namespace: namespace.to_owned(),
+        policy,
         apply_wait: runs.apply_wait,
         dispatches: runs.dispatches,
         backoff: Backoff { first: runs.retry_wait, most: runs.retry_wait_most.max(runs.retry_wait) },
@@ -88,26 +128,33 @@ pub(super) fn config(listen: SocketAddr, arguments: &cli::Settings) -> anyhow::R
         wait: http.max_wait,
         ..Limits::default()
     };
-    Ok(Config { listen, base_url: http.base_url.clone(), settings, limits, ..Config::default() })
+    Config { listen, base_url: http.base_url.clone(), settings, limits, ..Config::default() }
 }
 
-/// What the server works with: the source, and a ledger and a cluster in the data folder.
+/// What the server works with: the source, a ledger in the data folder, and the cluster.
 async fn parts(source: Arc<DirectorySource>, place: Place) -> anyhow::Result<Parts> {
     let store = tokio::task::spawn_blocking({
         let data = place.data.clone();
         move || EmbeddedStore::open(&data)
     })
     .await??;
+    let cluster: Arc<dyn Cluster> = match place.cluster {
+        Runner::Kubernetes(cluster) => Arc::new(*cluster),
+        Runner::Local(local) => Arc::new(open(local, place.data, source.root()).await?),
+    };
+    Ok(Parts { source, store: Arc::new(store), cluster, clock: Arc::new(SystemClock) })
+}
+
+async fn open(local: Local, data: PathBuf, functions: &Path) -> anyhow::Result<LocalCluster> {
     let path = std::env::var_os("PATH").and_then(|path| path.into_string().ok());
-    let usual = local::Settings::new(place.data, source.root().to_owned(), OWN_PROGRAM.into(), path);
+    let usual = local::Settings::new(data, functions.to_owned(), OWN_PROGRAM.into(), path);
     let settings = local::Settings {
-        objects: place.objects,
-        namespace: place.namespace.unwrap_or(usual.namespace),
-        max_live: place.max_live.unwrap_or(usual.max_live),
+        objects: local.objects,
+        namespace: local.namespace.unwrap_or(usual.namespace),
+        max_live: local.max_live.unwrap_or(usual.max_live),
         ..usual
     };
-    let cluster = LocalCluster::open(settings).await?;
-    Ok(Parts { source, store: Arc::new(store), cluster: Arc::new(cluster), clock: Arc::new(SystemClock) })
+    Ok(LocalCluster::open(settings).await?)
 }
 
 /// The data folder: the one that was asked for, or one that belongs to the directory of functions.

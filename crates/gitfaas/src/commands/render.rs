@@ -40,7 +40,7 @@ pub(crate) async fn run(arguments: cli::Render, out: Out) -> anyhow::Result<Outc
         return refuse(&functions, &wrong, out).await;
     }
     let topic = find(&functions, &arguments.topic)?;
-    let objects = match objects(topic, message, &policy, &arguments.policy.namespace, functions.catalog.revision()) {
+    let objects = match objects(topic, message, &policy, arguments.policy.namespace(), functions.catalog.revision()) {
         Ok(objects) => objects,
         Err(error) => {
             let places = places(&error);

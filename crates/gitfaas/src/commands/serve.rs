@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use gitfaas_server::engine::{EngineError, Refresh};
+use gitfaas_server::server::Config;
 use gitfaas_server::source::directory::DirectorySource;
 use tokio::sync::mpsc;
 
-use super::machine::{self, Stop};
-use crate::cli;
+use super::functions;
+use super::machine::{self, Place, Runner, Stop};
+use crate::cli::{self, Cluster};
 use crate::exit::Outcome;
 use crate::output;
 
@@ -16,12 +18,29 @@ pub(crate) async fn run(arguments: cli::Serve) -> anyhow::Result<Outcome> {
     let logging = &arguments.settings.logging;
     machine::log(logging.log.as_deref().unwrap_or("info"), logging.log_format)?;
     let mut stop = Stop::listen()?;
-    let config = machine::config(arguments.listen, &arguments.settings)?;
-    let source = Arc::new(DirectorySource::new(&arguments.dir, &arguments.settings.policy.config_path)?);
-    let place = machine::place(&arguments.settings, source.root())?;
+    let settings = &arguments.settings;
+    let source = Arc::new(DirectorySource::new(&arguments.dir, &settings.policy.config_path)?);
+    let data = machine::data_folder(settings.data.data.as_deref(), source.root())?;
+    let (cluster, config) = match arguments.cluster.cluster {
+        Cluster::Local => {
+            let policy = functions::policy(&settings.policy)?;
+            let config = machine::config(arguments.listen, settings, settings.policy.namespace(), policy);
+            (machine::local(settings), config)
+        }
+        Cluster::Kubernetes => {
+            let (cluster, namespaces) = machine::kubernetes(&arguments.cluster, &settings.policy).await?;
+            let policy = functions::policy_within(&settings.policy, namespaces)?;
+            let config = machine::config(arguments.listen, settings, cluster.namespace(), policy);
+            let own_address = if config.base_url.is_none() { cluster.own_address() } else { None };
+            let config = Config { own_address, ..config };
+            (Runner::Kubernetes(Box::new(cluster)), config)
+        }
+    };
+    let place = Place { data, cluster };
     let (reports, refreshes) = mpsc::unbounded_channel();
     let server = machine::start(source.clone(), place, config, Some(reports)).await?;
     output::line(&format!("gitfaas serves {} at {}", source.root().display(), server.url()))?;
+    output::line(&format!("functions run on {}", server.engine().cluster()))?;
     tokio::select! {
         () = stop.asked() => {}
         () = log_refreshes(refreshes) => {}

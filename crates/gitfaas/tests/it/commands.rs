@@ -115,7 +115,7 @@ async fn a_server_is_set_up_by_a_file_and_a_wrong_one_is_shown() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, file) = (folder.path().join("data"), folder.path().join("gitfaas.toml"));
     let text = format!(
-        "dir = {:?}\ndata = {:?}\nlisten = \"127.0.0.1:0\"\nmax-body = 4\n",
+        "cluster = \"local\"\ndir = {:?}\ndata = {:?}\nlisten = \"127.0.0.1:0\"\nmax-body = 4\n",
         repository.path().display().to_string(),
         data.display().to_string()
     );

@@ -31,12 +31,15 @@ fn a_job_of_one_run_and_its_pods_say_which_run() {
 }
 
 #[test]
-fn a_fixed_name_gets_no_run_and_its_template_stays_as_it_is() {
+fn a_fixed_name_says_which_run_applied_it_last_and_its_template_stays_as_it_is() {
     let source =
         "apiVersion: batch/v1\nkind: Job\nmetadata: {name: a}\nspec: {template: {metadata: {labels: {b: c}}}}\n";
     let job = one(source, &[]);
     assert_eq!(job["metadata"]["labels"], json!({"app.kubernetes.io/managed-by": "gitfaas"}));
-    assert_eq!(job["metadata"]["annotations"], annotations());
+    let mut told = annotations();
+    told["gitfaas.io/run"] = run().to_string().into();
+    told["gitfaas.io/try"] = "1".into();
+    assert_eq!(job["metadata"]["annotations"], told);
     assert_eq!(job["spec"], json!({"template": {"metadata": {"labels": {"b": "c"}}}}));
 }
 

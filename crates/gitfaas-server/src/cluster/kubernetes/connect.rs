@@ -1,4 +1,4 @@
-//! How an API server is found: a kubeconfig that was named, the pod's service account, or the kubeconfig of the user.
+//! How an API server is found: a kubeconfig that was named, the pod's service account, or else the kubeconfig of the user.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -67,7 +67,8 @@ async fn config(place: &Where) -> Result<Config, ConnectError> {
         let read = Kubeconfig::read_from(path).map_err(|error| wrong(&chain(&error)))?;
         return Config::from_custom_kubeconfig(read, &options).await.map_err(|error| wrong(&chain(&error)));
     }
-    let in_pod = if place.context.is_none() { Config::incluster().ok() } else { None };
+    let named = place.context.is_some() || std::env::var_os("KUBECONFIG").is_some_and(|files| !files.is_empty());
+    let in_pod = if named { None } else { Config::incluster().ok() };
     match in_pod {
         Some(config) => Ok(config),
         None => Config::from_kubeconfig(&options).await.map_err(|error| ConnectError {

@@ -70,7 +70,7 @@ impl Server {
         let mut command = Command::new(program());
         command.arg(verb);
         if verb == "serve" {
-            command.arg("--dir");
+            command.args(["--cluster", "local", "--dir"]);
         }
         command.arg(functions).arg("--listen").arg(format!("127.0.0.1:{port}")).arg("--data").arg(data);
         command
