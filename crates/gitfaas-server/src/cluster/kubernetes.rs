@@ -13,6 +13,7 @@ mod circuit;
 mod connect;
 mod kinds;
 mod lifetime;
+mod ports;
 mod refused;
 
 use std::collections::BTreeSet;

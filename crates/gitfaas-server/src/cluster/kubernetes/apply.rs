@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::calls::{Answer, Calls};
 use super::kinds::{Kind, Kinds, get};
 use super::lifetime;
+use super::ports;
 use super::refused::{is_taken, refused, unknown};
 use crate::cluster::{ApplyError, Owner};
 
@@ -96,6 +97,9 @@ impl Applying<'_> {
         } else {
             self.apply_fixed(owner, &key, &path, manifest).await?;
         }
+        if kind.group == "apiextensions.k8s.io" && key.kind == "CustomResourceDefinition" {
+            self.kinds.expect(&manifest.json);
+        }
         Ok(key)
     }
 
@@ -135,7 +139,10 @@ impl Applying<'_> {
             _ => {}
         }
         let place = format!("{path}/{}?fieldManager={MANAGER}", segment(&key.name));
-        let request = write(Method::PATCH, &place, "application/apply-patch+yaml", manifest.json.clone());
+        let body =
+            if key.api_version == "v1" && key.kind == "Service" { ports::with_protocols(&manifest.json) } else { None };
+        let body = body.unwrap_or_else(|| manifest.json.clone());
+        let request = write(Method::PATCH, &place, "application/apply-patch+yaml", body);
         let answer = self.calls.call(request).await?;
         if !answer.status.is_success() {
             return Err(self.no(key, &answer));

@@ -1,7 +1,7 @@
 //! Which kinds a server knows, and where their objects are: by discovery, kept until a kind is not found in it.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gitfaas_core::run::ObjectKey;
 use http::{Request, StatusCode};
@@ -53,6 +53,14 @@ pub(super) enum KindError {
         /// In which other versions of the group it knows it.
         others: Vec<String>,
     },
+    /// It was defined a moment ago, and the server does not serve it yet.
+    #[error("the cluster does not serve the kind {kind} of {api_version} yet, which was defined a moment ago")]
+    Coming {
+        /// What was asked for.
+        kind: String,
+        /// Of which group and version.
+        api_version: String,
+    },
     /// The server answered with an error.
     #[error("the API server does not tell what kinds it has: it answers {}", .0.status)]
     Refused(Answer),
@@ -73,6 +81,8 @@ fn near(others: &[String]) -> String {
 pub(super) struct Kinds {
     /// By apiVersion, then by kind.
     known: Mutex<HashMap<String, Arc<HashMap<String, Kind>>>>,
+    /// Which we defined ourselves and have not found since: group and kind.
+    coming: Mutex<HashSet<(String, String)>>,
 }
 
 impl Kinds {
@@ -84,9 +94,16 @@ impl Kinds {
         }
         // A definition may have been installed since.
         let kinds = Arc::new(discover(calls, api_version).await?);
-        self.lock().insert(api_version.to_owned(), Arc::clone(&kinds));
+        lock(&self.known).insert(api_version.to_owned(), Arc::clone(&kinds));
+        let named = (group(api_version).to_owned(), kind.to_owned());
         match kinds.get(kind) {
-            Some(kind) => Ok(kind.clone()),
+            Some(kind) => {
+                lock(&self.coming).remove(&named);
+                Ok(kind.clone())
+            }
+            None if lock(&self.coming).contains(&named) => {
+                Err(KindError::Coming { kind: kind.to_owned(), api_version: api_version.to_owned() })
+            }
             None => Err(KindError::Unknown {
                 kind: kind.to_owned(),
                 api_version: api_version.to_owned(),
@@ -95,18 +112,43 @@ impl Kinds {
         }
     }
 
+    /// Expects a kind of which the definition was applied: a server takes a moment to serve it.
+    pub(super) fn expect(&self, definition: &str) {
+        #[derive(serde::Deserialize)]
+        struct Definition {
+            spec: Spec,
+        }
+        #[derive(serde::Deserialize)]
+        struct Spec {
+            group: String,
+            names: Names,
+        }
+        #[derive(serde::Deserialize)]
+        struct Names {
+            kind: String,
+        }
+        if let Ok(Definition { spec }) = serde_json::from_str(definition) {
+            lock(&self.coming).insert((spec.group, spec.names.kind));
+        }
+    }
+
     /// Forgets a version, of which something turned out to be gone.
     pub(super) fn forget(&self, api_version: &str) {
-        self.lock().remove(api_version);
+        lock(&self.known).remove(api_version);
     }
 
     fn remembered(&self, api_version: &str) -> Option<Arc<HashMap<String, Kind>>> {
-        self.lock().get(api_version).cloned()
+        lock(&self.known).get(api_version).cloned()
     }
+}
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<HashMap<String, Kind>>>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Empty for the core group.
+fn group(api_version: &str) -> &str {
+    api_version.split_once('/').map_or("", |(group, _)| group)
 }
 
 fn root(api_version: &str) -> String {
@@ -123,7 +165,7 @@ async fn discover(calls: &Calls, api_version: &str) -> Result<HashMap<String, Ki
         _ => return Err(KindError::Refused(answer)),
     }
     let list: APIResourceList = answer.read()?;
-    let group = api_version.split_once('/').map_or("", |(group, _)| group);
+    let group = group(api_version);
     // Subresources are named `jobs/status`.
     let resources = list.resources.into_iter().filter(|resource| !resource.name.contains('/'));
     Ok(resources

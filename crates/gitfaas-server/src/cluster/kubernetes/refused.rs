@@ -54,6 +54,9 @@ impl From<CallError> for ApplyError {
 pub(super) fn unknown(key: &ObjectKey, error: KindError) -> ApplyError {
     match error {
         KindError::Unknown { .. } => ApplyError::Final { reason: Reason::new("UnknownKind", error.to_string()) },
+        KindError::Coming { .. } => {
+            ApplyError::Passing { reason: Reason::new("KindNotServed", error.to_string()), retry_after: None }
+        }
         KindError::Refused(answer) => refused(key, &answer),
         KindError::Call(error) => error.into(),
     }
@@ -86,6 +89,8 @@ fn may_pass(code: StatusCode, status: &Status) -> bool {
         StatusCode::FORBIDDEN => status.message.contains("exceeded quota"),
         // No such object or path is one thing, no such kind (any more) another: that is looked up again.
         StatusCode::NOT_FOUND => status.details.as_ref().is_none_or(|details| details.name.is_empty()),
+        // v1.20 says so of what it cannot take as a patch, however often it is sent.
+        StatusCode::INTERNAL_SERVER_ERROR => !status.message.starts_with("failed to create typed patch object"),
         code => !code.is_client_error(),
     }
 }
@@ -215,6 +220,7 @@ mod tests {
         for (code, body, passes) in [
             (429, "Too many requests, please try again later.".to_owned(), true),
             (500, said("InternalError", "failed calling webhook"), true),
+            (500, said("", "failed to create typed patch object: .spec.ports: element 0"), false),
             (503, String::new(), true),
             (401, said("Unauthorized", "Unauthorized"), true),
             (409, said("Conflict", "Operation cannot be fulfilled on resourcequotas"), true),
