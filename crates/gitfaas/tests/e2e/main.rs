@@ -6,5 +6,7 @@
 
 #![allow(clippy::panic, clippy::print_stdout, reason = "a test fails by panicking, and says what it left out")]
 
+mod applied;
 mod brought_up;
+mod rights;
 mod support;

@@ -1,7 +1,6 @@
 //! What the tests on a cluster stand on: a namespace, the real server in it, and the API server's own word.
 
 mod api;
-#[expect(dead_code, reason = "the server does not serve a cluster yet")]
 mod namespace;
 mod own;
 
@@ -25,8 +24,7 @@ pub(crate) use self::api::Api;
 pub(crate) use self::machine::{checkout, http, leave_out, program};
 pub(crate) use self::namespace::Namespace;
 pub(crate) use self::own::OwnCluster;
-#[expect(unused_imports, reason = "the server does not serve a cluster yet")]
-pub(crate) use self::repository::{Repository, shell_job};
+pub(crate) use self::repository::Repository;
 pub(crate) use self::server::Server;
 pub(crate) use self::wait::within;
 
@@ -47,4 +45,21 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 /// An image with a shell and the usual programs, which the cluster has or can get.
 pub(crate) fn shell_image() -> String {
     variable("GITFAAS_E2E_SHELL_IMAGE").unwrap_or_else(|| "localhost/busybox:1".to_owned())
+}
+
+/// A Job that starts no pod.
+pub(crate) fn idle_job(name: &str) -> String {
+    format!(
+        "apiVersion: batch/v1
+kind: Job
+metadata: {{name: '{name}'}}
+spec:
+  parallelism: 0
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{{name: main, image: '{}'}}]
+",
+        shell_image()
+    )
 }

@@ -24,6 +24,15 @@ impl Api {
         Self { kubeconfig: kubeconfig.to_owned(), client }
     }
 
+    /// The same API server for who has this token; its kubeconfig is written to `file`.
+    pub(crate) async fn as_bearer(&self, token: &str, file: &Path) -> Self {
+        std::fs::copy(&self.kubeconfig, file).expect("copied");
+        let account = Self { kubeconfig: file.to_owned(), client: self.client.clone() };
+        account.kubectl(&["config", "set-credentials", "account", &format!("--token={token}")]);
+        account.kubectl(&["config", "set-context", "--current", "--user=account"]);
+        Self::connect(file).await
+    }
+
     /// What there is at a path: an object or a list. `None` where there is nothing.
     pub(crate) async fn get(&self, path: &str) -> Option<Value> {
         let request = http::Request::get(path).body(Vec::new()).expect("a request");

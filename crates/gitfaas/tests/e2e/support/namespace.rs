@@ -39,17 +39,23 @@ impl Namespace {
 
     /// `gitfaas serve` for this namespace over a folder, ready.
     pub(crate) async fn serve(&self, functions: &Path) -> Server {
-        Server::launch(self.command(functions, 0), self.data()).ready().await
+        self.serve_as(&self.api, functions, &[]).await
     }
 
-    /// The command that does that; for those who want to change something about it.
-    pub(crate) fn command(&self, functions: &Path, port: u16) -> Command {
+    /// The same with the rights that `account` has, and more arguments.
+    pub(crate) async fn serve_as(&self, account: &Api, functions: &Path, args: &[&str]) -> Server {
+        let mut command = self.command_as(account, functions, 0);
+        command.args(args);
+        Server::launch(command, self.data()).ready().await
+    }
+
+    fn command_as(&self, account: &Api, functions: &Path, port: u16) -> Command {
         // Pods have to reach it, where there are any.
         let host = variable("GITFAAS_E2E_HOST").unwrap_or_else(|| "127.0.0.1".to_owned());
         let mut command = Command::new(program());
         command.arg("serve").arg("--dir").arg(functions).arg("--data").arg(self.data());
         command.args(["--listen", &format!("{host}:{port}"), "--cluster", "kubernetes", "--namespace", &self.name]);
-        command.arg("--kubeconfig").arg(&self.api.kubeconfig);
+        command.args(["--log", "warn"]).arg("--kubeconfig").arg(&account.kubeconfig);
         command
     }
 

@@ -1,0 +1,131 @@
+//! What gitfaas may do: its own rules, the API server's, and the rights of those who were there first.
+
+use serde_json::{Value, json};
+
+use crate::support::{Api, Namespace, Repository, Server};
+
+/// The least that gitfaas needs in its namespace, for functions that are Jobs and config maps.
+const ROLE: &str = "apiVersion: v1
+kind: ServiceAccount
+metadata: {name: gitfaas}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: gitfaas}
+rules:
+- {apiGroups: [batch], resources: [jobs], verbs: [get, list, watch, create, patch, delete]}
+- {apiGroups: [''], resources: [pods, pods/log, events], verbs: [get, list, watch]}
+- {apiGroups: [''], resources: [configmaps], verbs: [get, create, patch]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: gitfaas}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: gitfaas}
+subjects: [{kind: ServiceAccount, name: gitfaas}]
+";
+
+/// Somebody else's, before gitfaas comes.
+const THEIRS: &str = "apiVersion: v1
+kind: ConfigMap
+metadata: {name: theirs}
+data: {colour: red}
+";
+
+fn config_map(name: &str, namespace: &str) -> String {
+    let place = if namespace.is_empty() { String::new() } else { format!(", namespace: {namespace}") };
+    format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: '{name}'{place}}}\ndata: {{colour: green}}\n")
+}
+
+/// The first run of a request, once it has ended.
+async fn run(server: &Server, topic: &str) -> Value {
+    let request = server.publish(topic, "").await;
+    server.finished(&request).await["runs"][0].clone()
+}
+
+fn said(run: &Value) -> String {
+    format!("{}: {}", run["reason"]["code"], run["reason"]["message"])
+}
+
+/// A kubeconfig of the service account, in the namespace's folder.
+async fn with_the_role(namespace: &Namespace) -> Api {
+    namespace.apply(ROLE);
+    let asked = json!({ "spec": { "expirationSeconds": 3600 } });
+    let path = format!("/api/v1/namespaces/{}/serviceaccounts/gitfaas/token", namespace.name);
+    let token = namespace.api.post(&path, &asked).await["status"]["token"].as_str().expect("a token").to_owned();
+    namespace.api.as_bearer(&token, &namespace.data().with_file_name("kubeconfig")).await
+}
+
+#[tokio::test]
+async fn a_manifest_for_another_namespace_is_refused_before_anything_is_stored() {
+    let Some(namespace) = Namespace::new("the rights of a Role").await else { return };
+    let account = with_the_role(&namespace).await;
+    let repository = Repository::with(&[
+        ("elsewhere", &[("elsewhere.yaml", &config_map("settings-{{RANDOM}}", "{{where}}"))]),
+        ("here", &[("here.yaml", &config_map("settings-{{RANDOM}}", ""))]),
+    ]);
+    let server = namespace.serve_as(&account, repository.path(), &[]).await;
+    let refused = server.post("/publish/elsewhere?where=default", "").await;
+    assert_eq!((refused.status.as_u16(), refused.code().as_str()), (422, "not-admitted"), "{}", refused.text());
+    for word in ["default", namespace.name.as_str()] {
+        assert!(refused.text().contains(word), "{word}: {}", refused.text());
+    }
+    // The Role is enough for what belongs here.
+    assert_eq!(run(&server, "here").await["phase"], "succeeded");
+}
+
+#[tokio::test]
+async fn what_admission_allows_and_the_role_does_not_is_refused_in_the_words_of_the_api_server() {
+    let Some(namespace) = Namespace::new("the rights of a Role").await else { return };
+    let account = with_the_role(&namespace).await;
+    let repository = Repository::with(&[
+        ("unique", &[("unique.yaml", &config_map("settings-{{RANDOM}}", "default"))]),
+        ("fixed", &[("fixed.yaml", &config_map(&format!("{}-settings", namespace.name), "default"))]),
+    ]);
+    let server = namespace.serve_as(&account, repository.path(), &["--namespaces", "default"]).await;
+    for topic in ["unique", "fixed"] {
+        let run = run(&server, topic).await;
+        assert_eq!(run["phase"], "failed", "{run:#}");
+        let said = said(&run);
+        assert!(said.starts_with("\"Forbidden\"") && said.contains("in the namespace"), "{topic}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn an_object_of_somebody_else_stays_as_it_is() {
+    let Some(namespace) = Namespace::new("what belongs to somebody else").await else { return };
+    namespace.apply(THEIRS);
+    let before = namespace.get("v1", "configmaps", "theirs").await;
+    let repository = Repository::with(&[("take", &[("take.yaml", &config_map("theirs", ""))])]);
+    let server = namespace.serve(repository.path()).await;
+    let run = run(&server, "take").await;
+    assert_eq!(run["phase"], "failed", "{run:#}");
+    let said = said(&run);
+    assert!(said.contains("NameTaken") && said.contains("app.kubernetes.io/managed-by=gitfaas"), "{said}");
+    assert_eq!(namespace.get("v1", "configmaps", "theirs").await, before, "untouched");
+    let dead = server.get("/api/v1/dead-letters").await.json();
+    assert_eq!(dead["items"].as_array().map(Vec::len), Some(1), "it is not tried again: {dead:#}");
+}
+
+#[tokio::test]
+async fn a_job_of_somebody_else_that_has_the_name_of_a_try_stays_as_it_is() {
+    let Some(namespace) = Namespace::new("a name that was taken").await else { return };
+    let job = crate::support::idle_job("job-{{RUN_ID}}");
+    let repository = Repository::with(&[("take", &[("take.yaml", &job)])]);
+    let server = namespace.serve(repository.path()).await;
+    // Held back, the run has its id before it has its Job.
+    let paused = server.post("/api/v1/topics/take:pause", "").await;
+    assert!(paused.status.is_success(), "{}", paused.text());
+    let request = server.publish("take", "").await;
+    let view = server.get(&format!("/api/v1/requests/{request}")).await.json();
+    let id = view["runs"][0]["id"].as_str().expect("a run").to_owned();
+    let name = format!("job-{id}");
+    namespace.apply(&crate::support::idle_job(&name));
+    let before = namespace.get("batch/v1", "jobs", &name).await.expect("theirs");
+    let resumed = server.post("/api/v1/topics/take:resume", "").await;
+    assert!(resumed.status.is_success(), "{}", resumed.text());
+    let run = server.finished(&request).await["runs"][0].clone();
+    assert_eq!(run["phase"], "failed", "{run:#}");
+    assert!(said(&run).contains("NameTaken"), "{run:#}");
+    let after = namespace.get("batch/v1", "jobs", &name).await.expect("theirs");
+    assert_eq!((&after["metadata"]["uid"], &after["spec"]), (&before["metadata"]["uid"], &before["spec"]), "untouched");
+}
