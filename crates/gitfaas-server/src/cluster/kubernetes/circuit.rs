@@ -199,3 +199,7 @@ pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     }
     said
 }
+
+#[cfg(test)]
+#[path = "circuit_tests.rs"]
+mod tests;
