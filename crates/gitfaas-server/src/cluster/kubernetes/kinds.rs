@@ -94,7 +94,10 @@ impl Kinds {
         }
         // A definition may have been installed since.
         let kinds = Arc::new(discover(calls, api_version).await?);
-        lock(&self.known).insert(api_version.to_owned(), Arc::clone(&kinds));
+        // A message may say which version: what there is none of must not fill the memory.
+        if !kinds.is_empty() {
+            lock(&self.known).insert(api_version.to_owned(), Arc::clone(&kinds));
+        }
         let named = (group(api_version).to_owned(), kind.to_owned());
         match kinds.get(kind) {
             Some(kind) => {
