@@ -11,10 +11,15 @@ mod apply;
 mod calls;
 mod circuit;
 mod connect;
+mod facts;
+mod feed;
 mod kinds;
 mod lifetime;
+mod logs;
+mod objects;
 mod ports;
 mod refused;
+mod watch;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs as _, UdpSocket};
@@ -28,7 +33,7 @@ use gitfaas_core::manifest::Manifest;
 use gitfaas_core::run::ObjectKey;
 use http::{Method, StatusCode};
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
 
 use self::apply::{Applying, Existing, job_path, write};
@@ -118,6 +123,12 @@ impl Kubernetes {
         Some(socket.local_addr().ok()?.ip())
     }
 
+    /// Where a Job is, in full.
+    fn placed(&self, job: &ObjectKey) -> logs::Place {
+        let namespace = job.namespace.clone().unwrap_or_else(|| self.namespace.clone());
+        logs::Place { namespace, job: job.name.clone() }
+    }
+
     async fn job(&self, job: &ObjectKey) -> Result<Option<Answer>, ClusterError> {
         let answer = self.calls.call(get(&job_path(job, &self.namespace))).await?;
         match answer.status {
@@ -140,7 +151,7 @@ impl Cluster for Kubernetes {
         format!("Kubernetes at {}, namespace {}", self.url, self.namespace)
     }
 
-    fn reach(&self) -> watch::Receiver<Reach> {
+    fn reach(&self) -> Receiver<Reach> {
         self.calls.circuit.reach()
     }
 
@@ -150,15 +161,17 @@ impl Cluster for Kubernetes {
     }
 
     fn watch(&self) -> BoxStream<'static, ClusterEvent> {
-        futures_util::stream::pending().boxed()
+        watch::watch(self)
     }
 
-    async fn logs(&self, _job: &ObjectKey, _tail: u64) -> Result<Vec<LogPart>, ClusterError> {
-        Ok(Vec::new())
+    async fn logs(&self, job: &ObjectKey, tail: u64) -> Result<Vec<LogPart>, ClusterError> {
+        let found = self.job(job).await?.map(|answer| answer.read()).transpose()?;
+        logs::read(&self.calls, &self.placed(job), found.as_ref(), tail).await
     }
 
-    async fn follow_logs(&self, _job: &ObjectKey) -> Result<BoxStream<'static, LogChunk>, ClusterError> {
-        Ok(futures_util::stream::empty().boxed())
+    async fn follow_logs(&self, job: &ObjectKey) -> Result<BoxStream<'static, LogChunk>, ClusterError> {
+        let Some(answer) = self.job(job).await? else { return Ok(futures_util::stream::empty().boxed()) };
+        Ok(logs::follow(&self.calls, &self.placed(job), &answer.read()?, &self.stopping))
     }
 
     /// Deletes the Job; it stays until its pods are gone.

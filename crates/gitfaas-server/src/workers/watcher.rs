@@ -37,7 +37,7 @@ pub(super) async fn run(engine: Arc<Engine>, cluster: Arc<dyn Cluster>) {
         match event {
             ClusterEvent::Job { run, observation } => {
                 if let Some(listed) = &mut listed {
-                    listed.insert(observation.job.clone());
+                    listed.insert((run, observation.job.clone()));
                 }
                 lanes.send(run, observation).await;
             }
@@ -52,8 +52,9 @@ pub(super) async fn run(engine: Arc<Engine>, cluster: Arc<dyn Cluster>) {
     lanes.finish().await;
 }
 
-async fn report_missing(engine: &Arc<Engine>, known: &[(RunId, ObjectKey)], listed: &HashSet<ObjectKey>) {
-    for (run, job) in known.iter().filter(|(_, job)| !listed.contains(job)) {
+async fn report_missing(engine: &Arc<Engine>, known: &[(RunId, ObjectKey)], listed: &HashSet<(RunId, ObjectKey)>) {
+    // Two runs may have applied a Job of the same fixed name: it is told of the later one.
+    for (run, job) in known.iter().filter(|known| !listed.contains(known)) {
         let mut failures = 0;
         while let Err(error) = engine.miss(*run, job.clone()).await {
             failures += 1;

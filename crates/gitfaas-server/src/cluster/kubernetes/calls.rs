@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode, header};
+use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use kube::client::Body;
 use kube::{Client, Error};
@@ -51,25 +51,44 @@ impl Calls {
     /// Sends the request and reads the whole answer, whatever its status is.
     pub(super) async fn call(&self, request: Request<Vec<u8>>) -> Result<Answer, CallError> {
         let sent = Instant::now();
-        if let Ok(answered) = tokio::time::timeout(self.timeout, self.ask(request)).await {
-            return answered;
+        tokio::time::timeout(self.timeout, self.ask(request)).await.unwrap_or_else(|_| Err(self.silent(sent)))
+    }
+
+    /// Sends the request and returns as soon as the answer begins: the body is for the caller to read, and to bound.
+    pub(super) async fn open(&self, request: Request<Body>) -> Result<Response<Body>, CallError> {
+        let sent = Instant::now();
+        if let Ok(answered) = tokio::time::timeout(self.timeout, self.client.send(request)).await {
+            return answered.map_err(failed);
         }
+        Err(self.silent(sent))
+    }
+
+    /// The rest of an answer that was opened and is not what was hoped for.
+    pub(super) async fn read(&self, response: Response<Body>) -> Result<Answer, CallError> {
+        let sent = Instant::now();
+        tokio::time::timeout(self.timeout, whole(response)).await.unwrap_or_else(|_| Err(self.silent(sent)))
+    }
+
+    fn silent(&self, sent: Instant) -> CallError {
         let why = format!("the API server did not answer within {:?}", self.timeout);
         self.circuit.doubt(sent, why.clone());
-        Err(CallError::Unanswered(why))
+        CallError::Unanswered(why)
     }
 
     async fn ask(&self, request: Request<Vec<u8>>) -> Result<Answer, CallError> {
-        let response = self.client.send(request.map(Body::from)).await.map_err(failed)?;
-        let (head, body) = response.into_parts();
-        let body = Limited::new(body, MOST).collect().await.map_err(|error| {
-            CallError::Unanswered(match error.downcast_ref::<LengthLimitError>() {
-                Some(_) => format!("the API server's answer is larger than {MOST} bytes"),
-                None => format!("the API server's answer broke off: {}", chain(&*error)),
-            })
-        })?;
-        Ok(Answer { status: head.status, retry_after: retry_after(&head.headers), body: body.to_bytes() })
+        whole(self.client.send(request.map(Body::from)).await.map_err(failed)?).await
     }
+}
+
+async fn whole(response: Response<Body>) -> Result<Answer, CallError> {
+    let (head, body) = response.into_parts();
+    let body = Limited::new(body, MOST).collect().await.map_err(|error| {
+        CallError::Unanswered(match error.downcast_ref::<LengthLimitError>() {
+            Some(_) => format!("the API server's answer is larger than {MOST} bytes"),
+            None => format!("the API server's answer broke off: {}", chain(&*error)),
+        })
+    })?;
+    Ok(Answer { status: head.status, retry_after: retry_after(&head.headers), body: body.to_bytes() })
 }
 
 impl Answer {

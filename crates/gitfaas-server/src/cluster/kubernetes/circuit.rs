@@ -52,6 +52,17 @@ impl Circuit {
         self.reach.subscribe()
     }
 
+    /// Returns when requests may be sent.
+    pub(super) async fn closed(&self) {
+        // The circuit outlives the receiver.
+        drop(self.reach().wait_for(|reach| *reach == Reach::Up).await);
+    }
+
+    /// Returns when the server cannot be reached.
+    pub(super) async fn opened(&self) {
+        drop(self.reach().wait_for(|reach| *reach != Reach::Up).await);
+    }
+
     /// Why nothing may be sent now.
     fn open(&self) -> Option<CircuitOpen> {
         match &*self.reach.borrow() {

@@ -1,0 +1,378 @@
+//! What is remembered of our Jobs, and what of it is news. Values only: what is told comes in, what is to be told goes
+//! out.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use gitfaas_core::run::machine::Observation;
+use gitfaas_core::run::{JobState, ObjectKey, Reason};
+
+use super::super::facts::{self, PodFacts, Pods};
+use super::super::feed::Told;
+use super::super::objects::{Job, Pod, Warning};
+use crate::cluster::{ClusterEvent, Owner};
+
+/// Warnings that are kept of what is not known yet: one can come before what it is about.
+const EARLY_WARNINGS: usize = 256;
+
+/// What comes in. A place is a namespace that is watched, or all of them.
+#[derive(Debug)]
+pub(super) enum Input {
+    Jobs(usize, Told<Job>),
+    Pods(usize, Told<Pod>),
+    Warnings(Told<Warning>),
+    /// What was asked for by [`Output::look`]; `None` when the server did not tell.
+    Looked(Box<str>, Option<Vec<Pod>>),
+}
+
+/// What goes out.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Output {
+    pub(super) events: Vec<ClusterEvent>,
+    /// The uids of Jobs whose pods are to be read.
+    pub(super) look: Vec<Look>,
+}
+
+/// A Job whose pods are to be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Look {
+    pub(super) uid: Box<str>,
+    pub(super) job: ObjectKey,
+}
+
+/// What is remembered of a Job.
+struct Entry {
+    job: Job,
+    /// For whom it was applied, as far as that was seen: one, unless its name is fixed.
+    owners: Vec<Owner>,
+    pods: Pods,
+    warning: Option<Box<Reason>>,
+    place: usize,
+    /// The list or the watch that named it last.
+    list: u64,
+    told: Option<(JobState, u32)>,
+    /// Whether its pods were read after its end.
+    looked: bool,
+}
+
+#[derive(Default)]
+struct Place {
+    /// How often its Jobs were listed.
+    list: u64,
+    jobs_are_listed: bool,
+    pods_are_listed: bool,
+    /// The Jobs of the pods that the list at hand named, with them.
+    pods: Option<HashSet<(Box<str>, Box<str>)>>,
+}
+
+/// What is remembered.
+pub(super) struct Cache {
+    jobs: HashMap<Box<str>, Entry>,
+    places: Vec<Place>,
+    looking: HashSet<Box<str>>,
+    early: VecDeque<Warning>,
+    synced: bool,
+}
+
+impl Cache {
+    pub(super) fn new(places: usize) -> Self {
+        Self {
+            jobs: HashMap::new(),
+            places: (0..places).map(|_| Place::default()).collect(),
+            looking: HashSet::new(),
+            early: VecDeque::new(),
+            synced: false,
+        }
+    }
+
+    /// Takes in what was told.
+    pub(super) fn take(&mut self, input: Input) -> Output {
+        let mut output = Output::default();
+        match input {
+            Input::Jobs(place, told) => self.take_job(place, told, &mut output),
+            Input::Pods(place, told) => self.take_pod(place, told, &mut output),
+            Input::Warnings(told) => self.take_warning(told, &mut output),
+            Input::Looked(uid, pods) => self.take_look(&uid, pods.as_deref().unwrap_or_default(), &mut output),
+        }
+        output
+    }
+
+    /// The Jobs of which the watch does not tell all: pods without our labels, and those that came before their Job.
+    pub(super) fn overlooked(&mut self) -> Output {
+        let mut output = Output::default();
+        let uids: Vec<Box<str>> =
+            self.jobs.iter().filter(|(_, entry)| entry.is_overlooked()).map(|(uid, _)| uid.clone()).collect();
+        for uid in uids {
+            self.look(&uid, &mut output);
+        }
+        output
+    }
+
+    fn take_job(&mut self, place: usize, told: Told<Job>, output: &mut Output) {
+        match told {
+            Told::Begin => {
+                self.places[place].list += 1;
+                self.places[place].jobs_are_listed = false;
+            }
+            Told::Here(job) | Told::Changed(job) => self.put(place, job, output),
+            Told::Complete => {
+                self.places[place].jobs_are_listed = true;
+                self.forget_unlisted(place, output);
+                self.conclude_list(output);
+            }
+            Told::Gone(job) => {
+                if let Some(mut entry) = self.jobs.remove(&job.metadata.uid) {
+                    entry.job = job;
+                    let gone = facts::gone(&entry.job, &entry.pods);
+                    tell(&mut entry, gone, &mut output.events);
+                }
+            }
+            // Nobody knows how they stand.
+            Told::Forbidden => {}
+        }
+    }
+
+    fn put(&mut self, place: usize, job: Job, output: &mut Output) {
+        let Some(owner) = job.metadata.owner() else { return };
+        let (uid, list) = (job.metadata.uid.clone(), self.places[place].list);
+        let is_new = !self.jobs.contains_key(&uid);
+        let entry = self.jobs.entry(uid.clone()).or_insert_with(|| Entry::new(place));
+        entry.job = job;
+        entry.list = list;
+        if !entry.owners.contains(&owner) {
+            entry.owners.push(owner);
+            entry.told = None;
+        }
+        if is_new {
+            self.take_early_warnings(&uid, &uid);
+        }
+        self.news(&uid, output);
+    }
+
+    /// What a list does not name is gone, and how it ended was not seen.
+    fn forget_unlisted(&mut self, place: usize, output: &mut Output) {
+        let list = self.places[place].list;
+        for (_, mut entry) in self.jobs.extract_if(|_, entry| entry.place == place && entry.list < list) {
+            let (state, attempts) = facts::of(&entry.job, &entry.pods, None);
+            let state = if state.is_final() { state } else { JobState::Gone };
+            tell(&mut entry, (state, attempts), &mut output.events);
+        }
+    }
+
+    fn take_pod(&mut self, place: usize, told: Told<Pod>, output: &mut Output) {
+        match told {
+            Told::Begin => self.places[place].pods = Some(HashSet::new()),
+            Told::Here(pod) => {
+                if let (Some(listed), Some((_, job))) = (&mut self.places[place].pods, pod.metadata.job()) {
+                    listed.insert((job.into(), pod.metadata.uid.clone()));
+                }
+                self.put_pod(&pod, output);
+            }
+            Told::Changed(pod) => self.put_pod(&pod, output),
+            Told::Complete => {
+                let listed = self.places[place].pods.take().unwrap_or_default();
+                self.forget_unlisted_pods(place, &listed);
+                self.places[place].pods_are_listed = true;
+                self.conclude_list(output);
+            }
+            Told::Gone(pod) => {
+                let Some((_, job)) = pod.metadata.job() else { return };
+                let job: Box<str> = job.into();
+                if let Some(entry) = self.jobs.get_mut(&job) {
+                    entry.put_pod(&pod);
+                    entry.pods.remove(&pod.metadata.uid);
+                    self.news(&job, output);
+                }
+            }
+            // Jobs are told of without them.
+            Told::Forbidden => {
+                self.places[place].pods_are_listed = true;
+                self.conclude_list(output);
+            }
+        }
+    }
+
+    fn put_pod(&mut self, pod: &Pod, output: &mut Output) {
+        let Some((_, job)) = pod.metadata.job() else { return };
+        let job: Box<str> = job.into();
+        let Some(entry) = self.jobs.get_mut(&job) else { return };
+        if entry.put_pod(pod) {
+            // Whatever hindered it before, a pod was made.
+            entry.warning = None;
+            self.take_early_warnings(&pod.metadata.uid, &job);
+        }
+        self.news(&job, output);
+    }
+
+    fn forget_unlisted_pods(&mut self, place: usize, listed: &HashSet<(Box<str>, Box<str>)>) {
+        // Pods without our labels are in no list.
+        let entries = self.jobs.iter_mut().filter(|(_, entry)| entry.place == place && entry.job.metadata.is_unique());
+        for (job, entry) in entries {
+            let uids: Vec<Box<str>> = entry.pods.here.iter().map(|pod| pod.uid.clone()).collect();
+            for uid in uids {
+                let pod = (job.clone(), uid);
+                if !listed.contains(&pod) {
+                    entry.pods.remove(&pod.1);
+                }
+            }
+        }
+    }
+
+    fn take_warning(&mut self, told: Told<Warning>, output: &mut Output) {
+        let (Told::Here(warning) | Told::Changed(warning)) = told else { return };
+        let about = &warning.involved_object;
+        let job = match &*about.kind {
+            "Job" if facts::job_warning(&warning).is_some() => Some(about.uid.clone()),
+            "Pod" if facts::pod_warning(&warning).is_some() => self.job_of_pod(&about.uid),
+            _ => return,
+        };
+        if let Some(job) = job
+            && let Some(entry) = self.jobs.get_mut(&job)
+        {
+            entry.take_warning(&warning);
+            self.news(&job, output);
+        } else {
+            self.early.truncate(EARLY_WARNINGS - 1);
+            self.early.push_front(warning);
+        }
+    }
+
+    fn job_of_pod(&self, uid: &str) -> Option<Box<str>> {
+        let has = |entry: &Entry| entry.pods.here.iter().any(|pod| &*pod.uid == uid);
+        self.jobs.iter().find(|(_, entry)| has(entry)).map(|(job, _)| job.clone())
+    }
+
+    fn take_early_warnings(&mut self, about: &str, job: &str) {
+        let Some(entry) = self.jobs.get_mut(job) else { return };
+        // The newest is in front.
+        for warning in self.early.iter().rev().filter(|warning| &*warning.involved_object.uid == about) {
+            entry.take_warning(warning);
+        }
+    }
+
+    fn take_look(&mut self, uid: &str, pods: &[Pod], output: &mut Output) {
+        self.looking.remove(uid);
+        if let Some(entry) = self.jobs.get_mut(uid) {
+            entry.looked |= entry.job.is_over();
+            for pod in pods.iter().filter(|pod| pod.metadata.job().is_some_and(|(_, job)| job == uid)) {
+                entry.put_pod(pod);
+            }
+            self.news(uid, output);
+        }
+        self.conclude_list(output);
+    }
+
+    /// Tells how a Job stands when that is news; asks first for what only its pods can tell.
+    fn news(&mut self, uid: &str, output: &mut Output) {
+        // How everything stands is told when everything is known.
+        if !self.synced && !self.is_listed() {
+            return;
+        }
+        let Some(entry) = self.jobs.get_mut(uid) else { return };
+        if entry.wants_a_look() {
+            self.look(uid, output);
+            return;
+        }
+        let stands = facts::of(&entry.job, &entry.pods, entry.warning.as_deref());
+        tell(entry, stands, &mut output.events);
+    }
+
+    fn look(&mut self, uid: &str, output: &mut Output) {
+        let Some(entry) = self.jobs.get(uid) else { return };
+        if self.looking.insert(uid.into()) {
+            output.look.push(Look { uid: uid.into(), job: entry.job.key() });
+        }
+    }
+
+    fn is_listed(&self) -> bool {
+        self.places.iter().all(|place| place.jobs_are_listed && place.pods_are_listed)
+    }
+
+    /// After everything has been listed once: tells how every Job stands, and when that is told, that it is.
+    fn conclude_list(&mut self, output: &mut Output) {
+        if self.synced || !self.is_listed() {
+            return;
+        }
+        let untold: Vec<Box<str>> =
+            self.jobs.iter().filter(|(_, entry)| entry.told.is_none()).map(|(uid, _)| uid.clone()).collect();
+        for uid in untold {
+            self.news(&uid, output);
+        }
+        if self.looking.is_empty() {
+            self.synced = true;
+            output.events.push(ClusterEvent::Synced);
+        }
+    }
+}
+
+impl Entry {
+    fn new(place: usize) -> Self {
+        Self {
+            job: Job::default(),
+            owners: Vec::new(),
+            pods: Pods::default(),
+            warning: None,
+            place,
+            list: 0,
+            told: None,
+            looked: false,
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        self.told.as_ref().is_some_and(|(state, _)| state.is_final())
+    }
+
+    /// True when the pod was not known.
+    fn put_pod(&mut self, pod: &Pod) -> bool {
+        if self.is_settled() {
+            return false;
+        }
+        let is_new = !self.pods.here.iter().any(|known| known.uid == pod.metadata.uid);
+        self.pods.put(PodFacts::of(pod));
+        is_new
+    }
+
+    fn take_warning(&mut self, warning: &Warning) {
+        let about = &warning.involved_object;
+        match &*about.kind {
+            "Job" => self.warning = facts::job_warning(warning).map(Box::new).or_else(|| self.warning.take()),
+            _ => self.pods.warn(&about.uid, facts::pod_warning(warning)),
+        }
+    }
+
+    /// Whether its pods must be read before its end is told: they tell why it failed, and came another way.
+    fn wants_a_look(&self) -> bool {
+        let is_told_by_pods = self.job.condition("Failed").is_some() || !self.job.metadata.is_unique();
+        !self.looked && !self.is_settled() && self.job.is_over() && is_told_by_pods
+    }
+
+    fn is_overlooked(&self) -> bool {
+        let live = self.pods.live().count();
+        let started = self.pods.live().any(|pod| pod.attempts > 0);
+        let is_missed = usize::try_from(self.job.status.active).unwrap_or(0) > live;
+        let is_unwatched = !self.job.metadata.is_unique() && !started;
+        !self.job.is_over() && (is_missed || is_unwatched)
+    }
+}
+
+/// Tells every owner of a Job how it stands, if that is news.
+fn tell(entry: &mut Entry, stands: (JobState, u32), events: &mut Vec<ClusterEvent>) {
+    if entry.is_settled() || entry.told.as_ref() == Some(&stands) {
+        return;
+    }
+    let (state, attempts) = &stands;
+    for owner in &entry.owners {
+        let (try_no, job) = (owner.try_no, entry.job.key());
+        let observation = Observation { try_no, job, state: state.clone(), attempts: *attempts };
+        events.push(ClusterEvent::Job { run: owner.run, observation });
+    }
+    entry.told = Some(stands);
+    if entry.is_settled() {
+        // Nothing more will be told of it.
+        (entry.pods, entry.warning) = (Pods::default(), None);
+    }
+}
+
+#[cfg(test)]
+#[path = "cache_tests.rs"]
+mod tests;

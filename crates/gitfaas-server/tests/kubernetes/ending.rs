@@ -1,0 +1,127 @@
+//! How Jobs end, and what is said of it.
+
+use gitfaas_core::run::JobState;
+use serde_json::json;
+
+use super::support::{Bench, CONTAINER, POD, failure, shell, until_told_to_end, with};
+
+#[tokio::test]
+async fn a_job_is_seen_from_its_first_process_to_its_success() {
+    let Some(mut bench) = Bench::open("a Job that succeeds").await else { return };
+    let job = bench.apply(&shell("good", "echo hello; sleep 2")).await;
+    let runs = bench.until(&job, |seen| seen.state == JobState::Running).await;
+    assert_eq!((runs.attempts, runs.try_no.0), (1, 3));
+    let end = bench.end_of(&job).await;
+    assert_eq!((end.state, end.attempts), (JobState::Succeeded, 1));
+    assert_eq!(bench.logs(&job).await, [(1, "main".to_owned(), "hello\n".to_owned())]);
+}
+
+#[tokio::test]
+async fn each_attempt_is_counted_and_its_log_is_kept() {
+    let Some(mut bench) = Bench::open("three attempts").await else { return };
+    let job = with(shell("thrice", "echo $HOSTNAME; exit 4"), "/backoffLimit", json!(2));
+    let end = bench.run(&job).await;
+    let (code, message, exit_code) = failure(&end);
+    assert_eq!((code.as_str(), exit_code, end.attempts), ("BackoffLimitExceeded", Some(4), 3));
+    assert_eq!(message, "attempt 3 of 3 ended with exit code 4");
+    let logs = bench.logs(&end.job).await;
+    assert_eq!(logs.iter().map(|(attempt, ..)| *attempt).collect::<Vec<_>>(), [1, 2, 3]);
+    assert!(logs.iter().all(|(_, container, text)| container == "main" && text.starts_with("thrice-")), "{logs:?}");
+    assert_ne!(logs[0], logs[1]);
+}
+
+#[tokio::test]
+async fn a_container_that_is_started_again_in_its_pod_makes_attempts() {
+    let Some(mut bench) = Bench::open("restarts in place").await else { return };
+    let job = shell("again", "echo here >> /kept/times; wc -l < /kept/times; test $(wc -l < /kept/times) = 3");
+    let job = with(with(job, "/backoffLimit", json!(5)), &format!("{POD}/restartPolicy"), json!("OnFailure"));
+    let job = with(job, &format!("{POD}/volumes"), json!([{"name": "kept", "emptyDir": {}}]));
+    let job = with(job, &format!("{CONTAINER}/volumeMounts"), json!([{"name": "kept", "mountPath": "/kept"}]));
+    let end = bench.run(&job).await;
+    assert_eq!((&end.state, end.attempts), (&JobState::Succeeded, 3));
+    let logs = bench.logs(&end.job).await;
+    assert_eq!(logs.last(), Some(&(3, "main".to_owned(), "3\n".to_owned())), "{logs:?}");
+}
+
+#[tokio::test]
+async fn a_function_that_used_too_much_memory_is_told_so() {
+    let Some(mut bench) = Bench::open("too much memory").await else { return };
+    let job = with(
+        shell("hungry", "tail /dev/zero"),
+        &format!("{CONTAINER}/resources"),
+        json!({"limits": {"memory": "16Mi"}}),
+    );
+    let (code, message, exit_code) = failure(&bench.run(&job).await);
+    assert_eq!((code.as_str(), exit_code), ("OOMKilled", Some(137)));
+    assert_eq!(message, "attempt 1 of 1 was killed because it used more memory than its limit (exit code 137)");
+}
+
+#[tokio::test]
+async fn a_program_that_is_not_in_the_image_is_told() {
+    let Some(mut bench) = Bench::open("a program that does not exist").await else { return };
+    let job = with(shell("absent", ""), &format!("{CONTAINER}/command"), json!(["no-such-program"]));
+    let (code, message, _) = failure(&bench.run(&job).await);
+    assert_eq!(code, "BackoffLimitExceeded");
+    assert!(message.starts_with("attempt 1 of 1 could not be started: "), "{message}");
+    assert!(message.contains("no-such-program"), "{message}");
+}
+
+#[tokio::test]
+async fn the_container_that_failed_is_named_where_there_are_several() {
+    let Some(mut bench) = Bench::open("an init container").await else { return };
+    let mut job = shell("several", "echo main");
+    let mut init = job["spec"]["template"]["spec"]["containers"][0].clone();
+    init["name"] = json!("prepare");
+    init["command"] = json!(["sh", "-c", "echo preparing; exit 7"]);
+    job = with(job, &format!("{POD}/initContainers"), json!([init]));
+    let end = bench.run(&job).await;
+    let (_, message, exit_code) = failure(&end);
+    assert_eq!(exit_code, Some(7));
+    assert_eq!(message, "attempt 1 of 1 failed: container prepare ended with exit code 7");
+    assert_eq!(bench.logs(&end.job).await, [(1, "prepare".to_owned(), "preparing\n".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_deadline_is_told() {
+    let Some(mut bench) = Bench::open("a deadline").await else { return };
+    let job = with(shell("late", &until_told_to_end("first", "last")), "/activeDeadlineSeconds", json!(4));
+    let end = bench.run(&job).await;
+    let (code, message, _) = failure(&end);
+    assert_eq!(code, "DeadlineExceeded");
+    assert_eq!(message, "it was active for longer than its activeDeadlineSeconds, 4 s");
+}
+
+#[tokio::test]
+async fn a_job_that_somebody_deletes_is_interrupted() {
+    let Some(mut bench) = Bench::open("a Job that is deleted").await else { return };
+    let job = bench.apply(&shell("deleted", "sleep 1000")).await;
+    bench.until(&job, |seen| seen.state == JobState::Running).await;
+    bench.namespace.kubectl(&["delete", "job", "deleted", "--wait=false"]);
+    let JobState::Interrupted { reason } = bench.end_of(&job).await.state else { panic!("{:?}", bench.seen) };
+    assert_eq!(reason.code, "Deleted");
+}
+
+#[tokio::test]
+async fn a_job_that_was_deleted_while_nobody_watched_is_not_told() {
+    let Some(mut bench) = Bench::open("a Job that is deleted unseen").await else { return };
+    let stays = bench.apply(&shell("stays", "sleep 1000")).await;
+    let goes = bench.apply(&shell("goes", "sleep 1000")).await;
+    bench.until(&goes, |seen| seen.state == JobState::Running).await;
+    bench.until(&stays, |seen| seen.state == JobState::Running).await;
+    let mut bench = bench.reopen(|namespace| drop(namespace.kubectl(&["delete", "job", "goes"]))).await;
+    let told = bench.synced().await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((&told[0].job, &told[0].state, told[0].attempts), (&stays, &JobState::Running, 1));
+}
+
+#[tokio::test]
+async fn what_ended_while_nobody_watched_is_told_with_why() {
+    let Some(bench) = Bench::open("a Job that ends unseen").await else { return };
+    let job = bench.apply(&shell("unseen", "exit 9")).await;
+    let wait = ["wait", "--for=condition=failed", "job/unseen", "--timeout=60s"];
+    let mut bench = bench.reopen(|namespace| drop(namespace.kubectl(&wait))).await;
+    let told = bench.synced().await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0].job, job);
+    assert_eq!(failure(&told[0]).1, "attempt 1 of 1 ended with exit code 9");
+}
