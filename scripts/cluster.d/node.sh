@@ -24,6 +24,8 @@ node_up() {
 
 node_done() {
   until_true "node that is ready" 60 kubelet node_is_ready
+  # The images that the examples name have the examples in them.
+  printf 'export GITFAAS_E2E_EXAMPLES=1\n' >>"$RUN/env"
 }
 
 # Where the parts write to places that are fixed in them, they find folders of this cluster there.

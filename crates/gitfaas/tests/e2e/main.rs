@@ -8,5 +8,7 @@
 
 mod applied;
 mod brought_up;
+mod complete;
+mod pipeline;
 mod rights;
 mod support;

@@ -47,6 +47,11 @@ pub(crate) fn shell_image() -> String {
     variable("GITFAAS_E2E_SHELL_IMAGE").unwrap_or_else(|| "localhost/busybox:1".to_owned())
 }
 
+/// The same with Python.
+pub(crate) fn python_image() -> String {
+    variable("GITFAAS_E2E_PYTHON_IMAGE").unwrap_or_else(|| "localhost/python:1".to_owned())
+}
+
 /// A Job that starts no pod.
 pub(crate) fn idle_job(name: &str) -> String {
     format!(
