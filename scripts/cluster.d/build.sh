@@ -24,7 +24,7 @@ is_built() {
 build_locked() {
   local work=$CACHE.building began=$SECONDS
   printf 'cluster: building Kubernetes %s, once; its log is %s/log\n' "$KUBERNETES" "$work"
-  need go=golang-go make=make rsync=rsync jq=jq dpkg-source=dpkg-dev cc=build-essential \
+  need go=golang-go make=make rsync=rsync jq=jq dpkg-source=dpkg-dev \
     /usr/share/gocode/src/github.com/modern-go/reflect2=golang-github-modern-go-reflect2-dev
   rm -rf "$work"
   mkdir -p "$work"
@@ -48,7 +48,7 @@ fetch_source() {
   local work=$1 mirror options
   mirror=$(debian_mirror) || return 1
   mkdir -p "$work/apt/lists/partial" "$work/apt/cache/archives/partial"
-  printf 'deb-src %s bookworm main\n' "$mirror" >"$work/apt/sources.list"
+  printf 'deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s bookworm main\n' "$mirror" >"$work/apt/sources.list"
   options=(-o Dir::Etc::sourcelist="$work/apt/sources.list" -o Dir::Etc::sourceparts=/dev/null
     -o Dir::State::lists="$work/apt/lists" -o Dir::Cache="$work/apt/cache" -o APT::Sandbox::User=root)
   apt-get "${options[@]}" update -q=2 &&

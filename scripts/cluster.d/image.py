@@ -120,8 +120,8 @@ def write(target, names, layer, config):
 
 def main():
     parser = argparse.ArgumentParser(prog="scripts/cluster image", description=__doc__)
-    parser.add_argument("archive", help="the cluster's folder (DIR)")
-    parser.add_argument("name", help="the image's name and tag, as manifests will say it")
+    parser.add_argument("archive", metavar="DIR", help="the cluster's folder (DIR)")
+    parser.add_argument("name", metavar="NAME", help="the image's name and tag, as manifests will say it")
     parser.add_argument("--name", dest="names", action="append", default=[], metavar="NAME", help="another name of it")
     parser.add_argument("--busybox", action="store_true", help="with a shell and the usual programs")
     parser.add_argument("--python", action="store_true", help="with the standard library of /usr/bin/python3")

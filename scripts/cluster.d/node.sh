@@ -66,7 +66,7 @@ pod_network() {
   ]
 }
 CONFLIST
-  inside sysctl -qw net.ipv4.ip_forward=1
+  inside sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
 }
 
 start_containerd() {

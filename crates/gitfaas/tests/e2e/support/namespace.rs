@@ -96,6 +96,6 @@ impl Drop for Namespace {
         let mut kubectl = Command::new("kubectl");
         kubectl.arg("--kubeconfig").arg(&self.api.kubeconfig);
         // Where the API server is gone, so is the namespace.
-        let _ = kubectl.args(["delete", "namespace", &self.name, "--wait=false"]).output();
+        let _ = kubectl.args(["delete", "namespace", &self.name, "--wait=false", "--request-timeout=5s"]).output();
     }
 }
