@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Api, Namespace, Repository, Server};
+use crate::support::{Api, Namespace, Repository, Server, eventually, idle_job, shell_image};
 
-/// The least that gitfaas needs in its namespace, for functions that are Jobs and config maps.
+/// The least that gitfaas needs in its namespace, where functions are Jobs and config maps.
 const ROLE: &str = "apiVersion: v1
 kind: ServiceAccount
 metadata: {name: gitfaas}
@@ -36,6 +36,23 @@ fn config_map(name: &str, namespace: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: '{name}'{place}}}\ndata: {{colour: green}}\n")
 }
 
+/// A Job that says something, with a time to live of its own.
+fn speaker() -> String {
+    format!(
+        "apiVersion: batch/v1
+kind: Job
+metadata: {{name: 'speaker-{{{{RANDOM}}}}'}}
+spec:
+  ttlSecondsAfterFinished: 7
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{{name: main, image: '{}', command: [echo, harbour]}}]
+",
+        shell_image()
+    )
+}
+
 /// The first run of a request, once it has ended.
 async fn run(server: &Server, topic: &str) -> Value {
     let request = server.publish(topic, "").await;
@@ -59,18 +76,32 @@ async fn with_the_role(namespace: &Namespace) -> Api {
 async fn a_manifest_for_another_namespace_is_refused_before_anything_is_stored() {
     let Some(namespace) = Namespace::new("the rights of a Role").await else { return };
     let account = with_the_role(&namespace).await;
-    let repository = Repository::with(&[
-        ("elsewhere", &[("elsewhere.yaml", &config_map("settings-{{RANDOM}}", "{{where}}"))]),
-        ("here", &[("here.yaml", &config_map("settings-{{RANDOM}}", ""))]),
-    ]);
+    let settings = config_map("settings-{{RANDOM}}", "{{where}}");
+    let repository = Repository::with(&[("elsewhere", &[("elsewhere.yaml", &settings)])]);
     let server = namespace.serve_as(&account, repository.path(), &[]).await;
     let refused = server.post("/publish/elsewhere?where=default", "").await;
     assert_eq!((refused.status.as_u16(), refused.code().as_str()), (422, "not-admitted"), "{}", refused.text());
     for word in ["default", namespace.name.as_str()] {
         assert!(refused.text().contains(word), "{word}: {}", refused.text());
     }
-    // The Role is enough for what belongs here.
-    assert_eq!(run(&server, "here").await["phase"], "succeeded");
+    let listed = server.get("/api/v1/requests").await.json();
+    assert_eq!(listed["items"], json!([]), "nothing of it is in the ledger");
+}
+
+#[tokio::test]
+async fn the_least_role_is_enough_for_a_job_from_its_beginning_to_its_end() {
+    let Some(namespace) = Namespace::new("the rights of a Role").await else { return };
+    let account = with_the_role(&namespace).await;
+    let repository = Repository::with(&[("speak", &[("speaker.yaml", &speaker())])]);
+    let server = namespace.serve_as(&account, repository.path(), &[]).await;
+    let run = run(&server, "speak").await;
+    assert_eq!(run["phase"], "succeeded", "{run:#}");
+    let id = run["id"].as_str().expect("an id");
+    assert_eq!(server.get(&format!("/api/v1/runs/{id}/logs")).await.text(), "harbour\n");
+    eventually("the Job is gone after its own time to live", async || {
+        namespace.list("batch/v1", "jobs").await.is_empty().then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -109,7 +140,7 @@ async fn an_object_of_somebody_else_stays_as_it_is() {
 #[tokio::test]
 async fn a_job_of_somebody_else_that_has_the_name_of_a_try_stays_as_it_is() {
     let Some(namespace) = Namespace::new("a name that was taken").await else { return };
-    let job = crate::support::idle_job("job-{{RUN_ID}}");
+    let job = idle_job("job-{{RUN_ID}}");
     let repository = Repository::with(&[("take", &[("take.yaml", &job)])]);
     let server = namespace.serve(repository.path()).await;
     // Held back, the run has its id before it has its Job.
@@ -119,7 +150,7 @@ async fn a_job_of_somebody_else_that_has_the_name_of_a_try_stays_as_it_is() {
     let view = server.get(&format!("/api/v1/requests/{request}")).await.json();
     let id = view["runs"][0]["id"].as_str().expect("a run").to_owned();
     let name = format!("job-{id}");
-    namespace.apply(&crate::support::idle_job(&name));
+    namespace.apply(&idle_job(&name));
     let before = namespace.get("batch/v1", "jobs", &name).await.expect("theirs");
     let resumed = server.post("/api/v1/topics/take:resume", "").await;
     assert!(resumed.status.is_success(), "{}", resumed.text());
