@@ -17,7 +17,7 @@ use self::pod::{Findings, way_to_pods};
 pub use self::pod::{InvalidPodPolicy, PodPolicy};
 use crate::manifest::{Fillings, Manifest, RecordedManifest};
 use crate::problem::Problem;
-use crate::template::{Header, Template};
+use crate::template::{Header, Namespace, Template};
 
 /// What may be created.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,7 +135,10 @@ impl Policy {
     pub(crate) fn problems_of(&self, header: &Header, file: &str) -> Vec<Problem> {
         let api_version = header.api_version.as_deref().unwrap_or_default();
         let kind = header.kind.as_deref().and_then(|kind| self.banned(api_version, kind));
-        let head = kind.or_else(|| header.namespace.as_deref().and_then(|namespace| self.foreign(namespace)));
+        let head = kind.or_else(|| match &header.namespace {
+            Namespace::Named(namespace) => self.foreign(namespace),
+            Namespace::Own | Namespace::Open => None,
+        });
         let head = head.map(|refusal| (header.position, refusal));
         let broken = header.violations.iter().filter(|(_, violation)| violation.breaks(self.pods));
         let pods = broken.map(|(position, violation)| (*position, violation.refusal(self.pods)));

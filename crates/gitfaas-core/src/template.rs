@@ -69,14 +69,27 @@ pub struct Header {
     pub api_version: Option<String>,
     /// `kind`; `None` where a placeholder decides.
     pub kind: Option<String>,
-    /// `metadata.namespace`; `None` where a placeholder decides, and where none is given.
-    pub namespace: Option<String>,
+    /// `metadata.namespace`.
+    pub namespace: Namespace,
+    /// `metadata.name`; `None` where anything is filled into it.
+    pub name: Option<String>,
     /// Whether each run makes an object of its own.
     pub unique: bool,
     /// Where the object begins.
     pub position: Position,
     /// What its pods are certain to break of the strictest pod policy, and where that stands.
     pub(crate) violations: Vec<(Position, Violation)>,
+}
+
+/// The namespace of an object, as far as its template says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Namespace {
+    /// The one that gitfaas uses: none is given, or `{{NAMESPACE}}`.
+    Own,
+    /// This one.
+    Named(String),
+    /// A placeholder decides.
+    Open,
 }
 
 /// What one run of one message fills into a template.

@@ -77,6 +77,12 @@ pub trait Cluster: Send + Sync + 'static {
     /// When the cluster does not answer: it is asked again.
     async fn release(&self, job: &ObjectKey) -> Result<(), ClusterError>;
 
+    /// Which of `needs` the cluster would refuse as it is now, as far as that is certain.
+    ///
+    /// # Errors
+    /// When the cluster does not say.
+    async fn access(&self, needs: &[Need]) -> Result<Vec<Denied>, ClusterError>;
+
     /// The server stops. `end_runs` ends what runs within `grace` and reports it as interrupted (a developer's own
     /// machine); otherwise everything goes on without us and is found again at the next start.
     async fn stop(&self, end_runs: bool, grace: Duration);
@@ -94,6 +100,41 @@ pub enum Reach {
         /// What was seen: lower case, no full stop.
         why: String,
     },
+}
+
+/// What functions need of a cluster: to make objects of a kind in a namespace.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Need {
+    /// `batch/v1`.
+    pub api_version: String,
+    /// `Job`.
+    pub kind: String,
+    /// `None` for the cluster's own.
+    pub namespace: Option<String>,
+    /// The only object of the kind that is made; `None` for those that are other ones with each run or message.
+    pub name: Option<String>,
+    /// Whether each run makes objects of its own.
+    pub unique: bool,
+}
+
+/// A need that the cluster would refuse.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denied {
+    /// The need.
+    pub need: Need,
+    /// What it lacks.
+    pub lack: Lack,
+    /// What would be refused and what to do: lower case, no full stop.
+    pub message: String,
+}
+
+/// What a need lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lack {
+    /// The cluster does not have the kind.
+    Kind,
+    /// We have no right to it.
+    Right,
 }
 
 /// What the cluster tells.

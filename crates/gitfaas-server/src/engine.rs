@@ -4,6 +4,7 @@
 //! The engine knows the traits, not what is behind them, and nothing of HTTP. Each verb has a file; what may follow
 //! what is decided in the core.
 
+mod access;
 mod caller;
 mod cancel;
 mod dispatch;
@@ -44,6 +45,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use self::access::Forbidden;
 pub use self::caller::Caller;
 pub use self::cancel::Cancelled;
 pub use self::dispatch::Recovered;
@@ -131,6 +133,10 @@ pub struct Engine {
     reach: watch::Receiver<Reach>,
     // Swapped whole by a refresh and read without a lock by a publish. None until a first catalog is there.
     catalog: ArcSwap<Option<Catalog>>,
+    // What the cluster would refuse of it, as far as it was asked.
+    access: ArcSwap<access::Findings>,
+    // Woken when something else is served than the cluster was asked about.
+    unchecked: Notify,
     // What the store has; swapped whole, and read without a lock by a publish.
     gates: ArcSwap<BTreeMap<TopicName, Gate>>,
     reading_gates: tokio::sync::Mutex<()>,
@@ -171,6 +177,8 @@ impl Engine {
             reach: parts.cluster.reach(),
             parts,
             catalog: ArcSwap::from_pointee(None),
+            access: ArcSwap::default(),
+            unchecked: Notify::new(),
             gates: ArcSwap::default(),
             reading_gates: tokio::sync::Mutex::default(),
             source_status: Mutex::default(),

@@ -1,9 +1,10 @@
-//! What goes on without being asked: dispatching, watching, refreshing, forgetting.
+//! What goes on without being asked: dispatching, watching, refreshing, inspecting, forgetting.
 //!
 //! Each worker is woken by a signal and by a timer, does one idempotent verb of the engine, and survives its failures
 //! by waiting longer. None of them holds state that a restart would lose.
 
 mod dispatcher;
+mod inspector;
 mod janitor;
 mod refresher;
 mod watcher;
@@ -35,13 +36,15 @@ pub struct Workers {
 impl Workers {
     /// Starts them all. `reports` gets what each refresh found.
     pub fn start(engine: &Arc<Engine>, source: Arc<dyn Source>, cluster: Arc<dyn Cluster>, reports: Reports) -> Self {
-        let mut watcher = JoinSet::new();
+        let (mut watcher, inspected) = (JoinSet::new(), cluster.clone());
         let own = engine.clone();
         watcher.spawn(steadily("watcher", move || watcher::run(own.clone(), cluster.clone())));
         let mut others = JoinSet::new();
-        let (dispatched, refreshed, kept) = (engine.clone(), engine.clone(), engine.clone());
+        let (dispatched, refreshed, kept, inspecting) =
+            (engine.clone(), engine.clone(), engine.clone(), engine.clone());
         others.spawn(steadily("dispatcher", move || dispatcher::run(dispatched.clone())));
         others.spawn(steadily("refresher", move || refresher::run(refreshed.clone(), source.clone(), reports.clone())));
+        others.spawn(steadily("inspector", move || inspector::run(inspecting.clone(), inspected.clone())));
         others.spawn(steadily("janitor", move || janitor::run(kept.clone())));
         Self { watcher, others }
     }

@@ -1,5 +1,6 @@
 //! The name and the namespace of an object, as its author gives them.
 
+use super::Namespace;
 use super::filled::Filled;
 use super::name::{self, Rule, unfilled};
 use super::render::Refusal;
@@ -77,6 +78,16 @@ pub(super) fn namespace(tree: &Tree, report: &mut Report) -> Option<Placed> {
         report.problem(value.position, format!("`{written}` cannot be a namespace: {why}"), help);
     }
     Some(Placed { position: value.position, text: text.clone() })
+}
+
+/// What is known of a namespace before any message.
+pub(super) fn known(namespace: Option<&Placed>) -> Namespace {
+    let Some(Placed { text, .. }) = namespace else { return Namespace::Own };
+    match (text.0.as_slice(), text.fixed()) {
+        ([Piece::Symbol(Symbol::Reserved(Reserved::Namespace))], _) => Namespace::Own,
+        (_, Some(name)) => Namespace::Named(name.to_owned()),
+        _ => Namespace::Open,
+    }
 }
 
 impl Placed {

@@ -76,7 +76,8 @@ impl Object {
             header: Header {
                 api_version: text(&api_version),
                 kind: text(&kind),
-                namespace: namespace.as_ref().and_then(text),
+                namespace: naming::known(namespace.as_ref()),
+                name: text(&name),
                 unique,
                 position: tree.position,
                 violations: fixed

@@ -18,9 +18,9 @@ use utoipa::OpenApi;
 
 use super::error::ApiError;
 use super::params::Segment;
-use super::wire::{FunctionView, List, PauseView, PausedBy, TopicView, schema};
+use super::wire::{ForbiddenView, FunctionView, List, PauseView, PausedBy, TopicView, schema};
 use super::{App, render, verb};
-use crate::engine::EngineError;
+use crate::engine::{Engine, EngineError, Forbidden};
 
 /// What can be done to a topic.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +58,7 @@ pub(super) async fn topics(State(app): State<App>) -> Json<List<TopicView>> {
     let loads = app.engine.loads().await.ok();
     let catalog = app.engine.catalog();
     let served = catalog.iter().flat_map(Catalog::topics);
-    let mut items: Vec<TopicView> = served.map(|topic| view(topic, &app.engine.settings().policy)).collect();
+    let mut items: Vec<TopicView> = served.map(|topic| view(topic, &app.engine)).collect();
     let served: HashSet<TopicName> = items.iter().map(|item| item.name.clone()).collect();
     items.extend(
         loads.iter().flatten().filter(|load| !served.contains(&load.topic)).map(|load| left(load.topic.clone())),
@@ -131,8 +131,7 @@ pub(super) async fn act(
 async fn read(app: &App, name: &str) -> Result<TopicView, EngineError> {
     let known = app.engine.known_topic(name).await?;
     let load = app.engine.load(&known).await.ok();
-    let policy = &app.engine.settings().policy;
-    let mut item = match app.engine.with_topic(name, |topic| view(topic, policy)) {
+    let mut item = match app.engine.with_topic(name, |topic| view(topic, &app.engine)) {
         Ok(served) => served,
         Err(_) => left(known.clone()),
     };
@@ -170,13 +169,15 @@ fn left(name: TopicName) -> TopicView {
         publishes: None,
         rules_sha256: None,
         problems: Vec::new(),
+        forbidden: Vec::new(),
     }
 }
 
-fn view(topic: &Topic, policy: &Policy) -> TopicView {
+fn view(topic: &Topic, engine: &Engine) -> TopicView {
     let functions = topic.version.iter().flat_map(|version| &version.functions);
     let mut problems: Vec<Problem> = topic.stale.iter().flat_map(|stale| stale.problems.clone()).collect();
-    problems.extend(refusals(topic, policy));
+    problems.extend(refusals(topic, &engine.settings().policy));
+    let forbidden = engine.forbidden(topic).into_iter();
     let mut view = TopicView {
         revision: topic.version.as_ref().map(|version| version.revision.clone()),
         functions: functions
@@ -189,6 +190,7 @@ fn view(topic: &Topic, policy: &Policy) -> TopicView {
         stale: topic.stale.is_some() && topic.version.is_some(),
         left: false,
         problems,
+        forbidden: forbidden.map(|Forbidden { function, message }| ForbiddenView { function, message }).collect(),
         ..left(topic.name.clone())
     };
     if let Some(version) = &topic.version {

@@ -32,7 +32,7 @@ pub use self::response::{Answered, Body, ResponseView};
 pub use self::rules::{MessageRulesView, ParamView};
 pub use self::run::{ExplanationView, LogLine, LogView, RunView};
 pub use self::source::{Ready, SourceView};
-pub use self::topic::{FunctionView, PauseView, PausedBy, RenderedFunction, RenderedView, TopicView};
+pub use self::topic::{ForbiddenView, FunctionView, PauseView, PausedBy, RenderedFunction, RenderedView, TopicView};
 pub use self::worker::WorkerView;
 
 /// A list: `GET /api/v1/topics`, `GET /api/v1/requests`.

@@ -7,6 +7,7 @@
 //! No call is repeated here, and none lasts for ever: the engine says what is tried again and when, and while the server
 //! cannot be reached nothing but one probe a second is sent ([`circuit`]).
 
+mod access;
 mod apply;
 mod calls;
 mod circuit;
@@ -36,12 +37,13 @@ use serde_json::json;
 use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
 
+use self::access::Access;
 use self::apply::{Applying, Existing, job_path, write};
 use self::calls::{Answer, Calls};
 pub use self::connect::{ConnectError, Where};
 use self::kinds::{Kinds, get};
 use self::refused::unexpected;
-use super::{ApplyError, Cluster, ClusterError, ClusterEvent, LogChunk, LogPart, Owner, Reach};
+use super::{ApplyError, Cluster, ClusterError, ClusterEvent, Denied, LogChunk, LogPart, Need, Owner, Reach};
 
 /// Which namespaces are watched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -212,6 +214,11 @@ impl Cluster for Kubernetes {
             status if status.is_success() => Ok(()),
             _ => Err(unexpected("release the Job", &answer)),
         }
+    }
+
+    async fn access(&self, needs: &[Need]) -> Result<Vec<Denied>, ClusterError> {
+        let Self { calls, kinds, namespace, settings, .. } = self;
+        Access { calls, kinds, namespace, scope: &settings.scope }.denied(needs).await
     }
 
     /// What runs goes on: it is found again at the next start.

@@ -73,7 +73,7 @@ use self::drive::blocking;
 use self::jobs::{Shared, Stop};
 use self::names::FileName;
 pub use self::settings::{Settings, SupervisorCommand};
-use super::{ApplyError, Cluster, ClusterError, ClusterEvent, LogChunk, LogPart, Owner, Reach};
+use super::{ApplyError, Cluster, ClusterError, ClusterEvent, Denied, LogChunk, LogPart, Need, Owner, Reach};
 
 /// This machine as a cluster.
 ///
@@ -153,6 +153,11 @@ impl Cluster for LocalCluster {
     async fn release(&self, job: &ObjectKey) -> Result<(), ClusterError> {
         let (shared, job) = (Arc::clone(&self.shared), job.clone());
         blocking(move || shared.release(&job)).await.map_err(|error| failed("release it", &error))
+    }
+
+    /// It is the user's own, and takes everything.
+    async fn access(&self, _needs: &[Need]) -> Result<Vec<Denied>, ClusterError> {
+        Ok(Vec::new())
     }
 
     async fn stop(&self, end_runs: bool, grace: Duration) {

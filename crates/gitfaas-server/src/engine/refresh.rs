@@ -72,6 +72,8 @@ impl Engine {
         self.catalog.store(Arc::new(Some(catalog)));
         // What held a topic back may be gone.
         self.queued.notify_one();
+        // Rights may have changed, also where nothing else has.
+        self.unchecked.notify_one();
         Ok(Refresh { revision, changes, problems })
     }
 
@@ -104,6 +106,7 @@ impl Engine {
         self.keep_gates(&catalog).await?;
         self.metrics.serves(&catalog);
         self.catalog.store(Arc::new(Some(catalog)));
+        self.unchecked.notify_one();
         Ok(())
     }
 

@@ -4,7 +4,7 @@ mod rules;
 
 use anstyle::AnsiColor;
 use gitfaas_core::problem::Problem;
-use gitfaas_server::api::wire::{SourceView, TopicView};
+use gitfaas_server::api::wire::{ForbiddenView, SourceView, TopicView};
 use std::collections::BTreeSet;
 
 use crate::cli::{self, Format};
@@ -48,13 +48,19 @@ fn draw(topics: &[TopicView], source: Option<&SourceView>, width: Option<u16>) -
     }];
     let of_source = source.into_iter().flat_map(|source| &source.problems);
     let problems: BTreeSet<&Problem> = topics.iter().flat_map(|topic| &topic.problems).chain(of_source).collect();
+    let forbidden: BTreeSet<String> = topics.iter().flat_map(|topic| &topic.forbidden).map(forbidden).collect();
     let error = source.and_then(|source| source.last_error.as_deref());
-    if error.is_some() || !problems.is_empty() {
+    if error.is_some() || !problems.is_empty() || !forbidden.is_empty() {
         lines.push(String::new());
     }
     lines.extend(error.map(escape::line));
     lines.extend(problems.iter().map(|problem| escape::line(&problem.to_string())));
+    lines.extend(forbidden.iter().map(|line| escape::line(line)));
     lines.join("\n")
+}
+
+fn forbidden(view: &ForbiddenView) -> String {
+    format!("{}: {}", view.function, view.message)
 }
 
 /// A row for each function of the topic, or one for a topic without any.
@@ -84,6 +90,7 @@ fn state(topic: &TopicView) -> Field {
         TopicView { revision: None, .. } => ("broken", AnsiColor::Red),
         TopicView { stale: true, .. } => ("stale", AnsiColor::Yellow),
         TopicView { problems, .. } if !problems.is_empty() => ("refused", AnsiColor::Red),
+        TopicView { forbidden, .. } if !forbidden.is_empty() => ("forbidden", AnsiColor::Red),
         TopicView { paused: Some(_), .. } => return Field::colored("paused", AnsiColor::Yellow),
         TopicView { .. } => ("ok", AnsiColor::Green),
     };
@@ -140,6 +147,7 @@ mod tests {
             publishes: None,
             rules_sha256: None,
             problems: vec![],
+            forbidden: vec![],
         }
     }
 
@@ -184,6 +192,22 @@ mod tests {
         config.json: does not exist
         web.yaml:3:9: bad\x1b[2J indentation
         "#);
+    }
+
+    #[test]
+    fn what_the_cluster_would_refuse_is_said_once() {
+        let view =
+            |message: &str| ForbiddenView { function: "a.yaml".parse().expect("a path"), message: message.into() };
+        let refused = |name| TopicView { forbidden: vec![view("no\x1b[2J right")], ..topic(name, &[("a.yaml", &[])]) };
+        let drawn = draw(&[refused("a"), refused("b"), topic("c", &[])], None, None);
+        insta::assert_snapshot!(anstream::adapter::strip_str(&drawn), @r"
+        TOPIC  FUNCTION  PARAMETERS  STATE      QUEUED  LIVE  REVISION
+        a      a.yaml    -           forbidden  0       3     dir@sha256:132f4e7…
+        b      a.yaml    -           forbidden  0       3     dir@sha256:132f4e7…
+        c      -         -           ok         0       3     dir@sha256:132f4e7…
+
+        a.yaml: no\x1b[2J right
+        ");
     }
 
     #[test]

@@ -64,11 +64,11 @@ async fn the_workers_say_how_they_stand() {
     let server = Server::dev(repository.path()).await;
     let workers = eventually("each worker has worked", async || {
         let workers = server.get("/api/v1/workers").await.json();
-        (workers["items"].as_array()?.len() >= 4).then_some(workers)
+        (workers["items"].as_array()?.len() >= 5).then_some(workers)
     })
     .await;
     let items = workers["items"].as_array().expect("items");
-    for name in ["dispatcher", "janitor", "refresher", "watcher"] {
+    for name in ["dispatcher", "inspector", "janitor", "refresher", "watcher"] {
         let worker = items.iter().find(|worker| worker["name"] == name).unwrap_or(&Value::Null);
         assert!(worker["lastSuccess"].is_string() && worker["failures"] == 0, "{name}: {workers:#}");
     }

@@ -7,7 +7,7 @@ use super::{compile, fillings, problems, render, run, with};
 use crate::id::{RequestId, RunId, Try};
 use crate::key::LedgerKey;
 use crate::manifest::{Fillings, Hole, Manifest};
-use crate::template::{RenderCode, Values};
+use crate::template::{Namespace, RenderCode, Values};
 
 fn job(metadata: &str) -> String {
     format!("apiVersion: batch/v1\nkind: Job\nmetadata: {metadata}\nspec: {{template: {{}}}}\n")
@@ -228,4 +228,26 @@ fn what_is_recorded_is_made_into_another_request_by_its_fillings_alone() {
             }
         }
     }
+}
+
+#[rstest]
+#[case("", Namespace::Own)]
+#[case("namespace: ''", Namespace::Own)]
+#[case("namespace: '{{NAMESPACE}}'", Namespace::Own)]
+#[case("namespace: shop", Namespace::Named("shop".to_owned()))]
+#[case("namespace: '{{NAMESPACE}}-{{RANDOM}}'", Namespace::Open)]
+#[case("namespace: '{{where}}'", Namespace::Open)]
+fn a_header_tells_where_an_object_goes_as_far_as_the_template_says(#[case] said: &str, #[case] known: Namespace) {
+    let template = compile(&format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  {said}\n"));
+    assert_eq!(template.headers()[0].namespace, known);
+}
+
+#[test]
+fn a_header_has_a_name_that_is_the_same_for_every_message() {
+    let name = |name: &str| {
+        let source = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: '{name}'}}\n");
+        compile(&source).headers()[0].name.clone()
+    };
+    assert_eq!(name("a").as_deref(), Some("a"));
+    assert_eq!(name("a-{{x}}"), None);
 }

@@ -59,6 +59,21 @@ pub struct TopicView {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<schema::Problem>)]
     pub problems: Vec<Problem>,
+    /// What the cluster would refuse as it is, as far as it was asked after the last refresh: a publish is taken all the
+    /// same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forbidden: Vec<ForbiddenView>,
+}
+
+/// Something that a function does and the cluster would refuse.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ForbiddenView {
+    /// The path of the function's template.
+    #[schema(value_type = schema::FunctionName)]
+    pub function: FunctionName,
+    /// What would be refused and what to do.
+    pub message: String,
 }
 
 /// A pause of a topic.

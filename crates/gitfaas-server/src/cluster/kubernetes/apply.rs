@@ -190,7 +190,7 @@ pub(super) fn write(
     request
 }
 
-fn segment(name: &str) -> impl std::fmt::Display {
+pub(super) fn segment(name: &str) -> impl std::fmt::Display {
     utf8_percent_encode(name, SEGMENT)
 }
 

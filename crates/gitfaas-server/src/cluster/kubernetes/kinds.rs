@@ -13,7 +13,7 @@ use super::calls::{Answer, CallError, Calls};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Kind {
     /// `/api/v1` or `/apis/batch/v1`.
-    root: String,
+    pub(super) root: String,
     /// Empty for the core group.
     pub(super) group: String,
     /// `jobs`.

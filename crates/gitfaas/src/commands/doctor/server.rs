@@ -3,6 +3,7 @@
 use super::Finding;
 use crate::cli::ServerAddress;
 use crate::client::{Client, Error, Filter};
+use gitfaas_server::api::wire::TopicView;
 
 const CHECK: &str = "server";
 
@@ -27,7 +28,7 @@ pub(super) async fn look(address: &ServerAddress, in_use: bool) -> Vec<Finding> 
     }
     let mut findings = vec![Finding::ok(CHECK, format!("it serves at {}", client.server()))];
     findings.push(source(&client).await);
-    findings.push(topics(&client).await);
+    findings.extend(topics(&client).await);
     findings.push(dead_letters(&client).await);
     findings
 }
@@ -64,19 +65,30 @@ async fn source(client: &Client) -> Finding {
     }
 }
 
-async fn topics(client: &Client) -> Finding {
-    const CHECK: &str = "topics";
+async fn topics(client: &Client) -> Vec<Finding> {
     match client.topics().await {
-        Err(error) => Finding::warn(CHECK, error.to_string()),
-        Ok(answer) => {
-            let topics = answer.value.items;
-            let behind = topics.iter().filter(|topic| topic.stale || topic.revision.is_none());
-            let behind: Vec<&str> = behind.map(|topic| topic.name.as_str()).collect();
-            if behind.is_empty() {
-                return Finding::ok(CHECK, format!("{} are up to date", topics.len()));
-            }
-            Finding::warn(CHECK, format!("not at their newest version: {}", behind.join(", ")))
-                .help("gitfaas topics says why")
-        }
+        Err(error) => vec![Finding::warn("topics", error.to_string())],
+        Ok(answer) => vec![newest(&answer.value.items), rights(&answer.value.items)],
     }
+}
+
+fn newest(topics: &[TopicView]) -> Finding {
+    const CHECK: &str = "topics";
+    let behind = topics.iter().filter(|topic| topic.stale || topic.revision.is_none());
+    let behind: Vec<&str> = behind.map(|topic| topic.name.as_str()).collect();
+    if behind.is_empty() {
+        return Finding::ok(CHECK, format!("{} are up to date", topics.len()));
+    }
+    Finding::warn(CHECK, format!("not at their newest version: {}", behind.join(", "))).help("gitfaas topics says why")
+}
+
+fn rights(topics: &[TopicView]) -> Finding {
+    const CHECK: &str = "rights";
+    let forbidden = topics.iter().filter(|topic| !topic.forbidden.is_empty());
+    let forbidden: Vec<&str> = forbidden.map(|topic| topic.name.as_str()).collect();
+    if forbidden.is_empty() {
+        return Finding::ok(CHECK, "none is known to be missing in the cluster");
+    }
+    Finding::warn(CHECK, format!("the cluster would refuse what functions make of {}", forbidden.join(", ")))
+        .help("gitfaas topics says what is missing")
 }
