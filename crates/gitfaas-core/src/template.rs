@@ -8,6 +8,8 @@ mod checks;
 mod decorate;
 mod filled;
 mod head;
+mod jobs;
+mod kinds;
 mod list;
 mod name;
 mod naming;

@@ -1,5 +1,6 @@
 //! What every object begins with: its `apiVersion`, its `kind` and its `metadata`.
 
+use super::kinds::correction;
 use super::report::Report;
 use super::text::{Placed, Reserved};
 use super::tree::{Tree, Value};
@@ -61,6 +62,12 @@ pub(super) fn check(api_version: &Placed, kind: &Placed, report: &mut Report) {
     }
     if let Some(Err(why)) = kind.text.fixed().map(kind_rule) {
         report.problem(kind.position, why, "write, for example, `Job`");
+    }
+    let fixed = api_version.text.fixed().zip(kind.text.fixed());
+    if let Some((api_version, name, help)) =
+        fixed.and_then(|(group, name)| Some((group, name, correction(group, name)?)))
+    {
+        report.problem(kind.position, format!("`{api_version}` has no kind `{name}`"), help);
     }
 }
 

@@ -5,6 +5,7 @@ use super::checks::Checks;
 use super::decorate;
 use super::filled::Filled;
 use super::head;
+use super::jobs;
 use super::name::{self, Rule};
 use super::naming;
 use super::places;
@@ -153,10 +154,11 @@ fn as_job(tree: &mut Tree, fixed: Option<(&str, &str)>, name: &Placed, report: &
     let unique = name.text.has(Reserved::is_unique);
     match fixed {
         Some((api_version, kind)) if is_job(api_version, kind) => {
+            jobs::warn_of_pods(tree, report);
             if unique {
                 decorate::pod_template(tree, report);
             } else {
-                warn_of_fixed_job(name, report);
+                jobs::warn_of_fixed_name(name, report);
             }
             None
         }
@@ -167,10 +169,4 @@ fn as_job(tree: &mut Tree, fixed: Option<(&str, &str)>, name: &Placed, report: &
         }
         _ => None,
     }
-}
-
-fn warn_of_fixed_job(name: &Placed, report: &mut Report) {
-    let written = name.text.written(str::to_owned);
-    let message = format!("the Job `{written}` has no name of its own for each run, so it runs once only");
-    report.warning(name.position, message, format!("write `{written}-{{{{RANDOM}}}}`"));
 }

@@ -1,4 +1,5 @@
 mod decorate;
+mod jobs;
 mod limits;
 mod lists;
 mod names;

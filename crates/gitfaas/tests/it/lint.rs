@@ -134,7 +134,7 @@ fn what_is_allowed_and_probably_not_meant_is_a_warning_and_no_failure() {
     4 |   name: fixed
       |         ^^^^^
       |
-      = help: write `fixed-{{RANDOM}}`
+      = help: write `fixed-{{RANDOM}}`; as it is, Kubernetes gets it as from `kubectl apply`: what differs in the pods of a Job that exists is refused, and one that is over does not run again
 
     warning: the topic `collect` does not declare the parameter `replcas`
      --> job.yaml:6:16

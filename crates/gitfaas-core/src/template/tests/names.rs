@@ -48,7 +48,8 @@ fn a_warning_says_how_to_make_a_job_run_each_time() {
     assert_eq!(
         template.warnings()[0].to_string(),
         "audit/log.yaml:3:18: the Job `my-{{REQUEST_UUID}}` has no name of its own for each run, so it runs once only \
-         (write `my-{{REQUEST_UUID}}-{{RANDOM}}`)"
+         (write `my-{{REQUEST_UUID}}-{{RANDOM}}`; as it is, Kubernetes gets it as from `kubectl apply`: what differs in \
+         the pods of a Job that exists is refused, and one that is over does not run again)"
     );
 }
 
