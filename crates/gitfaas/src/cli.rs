@@ -22,7 +22,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, ValueHint};
 
-pub(crate) use cluster::{Cluster, ClusterArgs};
+pub(crate) use cluster::{ApiServerArgs, Cluster};
 pub(crate) use data::{Backup, Folder, Restore};
 pub(crate) use dead_letters::{DeadLetterFilter, DeadLetterList, DeadLetters, Which};
 pub(crate) use doctor::Doctor;

@@ -3,6 +3,8 @@
 //! A parameter is text when it comes, from a query. What is checked here is that text against its rule; what a template
 //! makes of it is the template's to say.
 
+mod sample;
+
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 

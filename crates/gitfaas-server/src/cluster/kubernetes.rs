@@ -12,6 +12,7 @@ mod apply;
 mod calls;
 mod circuit;
 mod connect;
+mod dry_run;
 mod facts;
 mod feed;
 mod kinds;
@@ -41,6 +42,7 @@ use self::access::Access;
 use self::apply::{Applying, Existing, job_path, write};
 use self::calls::{Answer, Calls};
 pub use self::connect::{ConnectError, Where};
+pub use self::dry_run::DryRun;
 use self::kinds::{Kinds, get};
 use self::refused::unexpected;
 use super::{ApplyError, Cluster, ClusterError, ClusterEvent, Denied, LogChunk, LogPart, Need, Owner, Reach};
@@ -129,6 +131,14 @@ impl Kubernetes {
     fn placed(&self, job: &ObjectKey) -> logs::Place {
         let namespace = job.namespace.clone().unwrap_or_else(|| self.namespace.clone());
         logs::Place { namespace, job: job.name.clone() }
+    }
+
+    /// A way to hear what the server would say of objects, without making them.
+    ///
+    /// # Errors
+    /// When it does not answer, or is too old to be asked.
+    pub async fn dry_run(&self) -> Result<DryRun<'_>, ClusterError> {
+        DryRun::over(&self.calls, &self.kinds, &self.namespace).await
     }
 
     async fn job(&self, job: &ObjectKey) -> Result<Option<Answer>, ClusterError> {

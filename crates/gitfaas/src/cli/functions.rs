@@ -8,7 +8,7 @@ use gitfaas_core::admission::PodPolicy;
 use gitfaas_core::topic::TopicName;
 
 use super::requests::MessageArgs;
-use super::{ConfigFile, Output, ServerAddress, value};
+use super::{ApiServerArgs, ConfigFile, Output, ServerAddress, value};
 
 /// What decides whether files are right: the same for a server, `lint` and `render`.
 #[derive(Debug, Clone, Args)]
@@ -73,8 +73,12 @@ pub(crate) struct OneTopic {
     pub(crate) address: ServerAddress,
 }
 
+const LINT: &str = "With --server a parameter is tried with its default, else with the first of its choices or something \
+that its declaration allows, one that is not declared with 1, and the message is {}. Nothing is made in the cluster.";
+
 /// `gitfaas lint`.
 #[derive(Debug, Args)]
+#[command(after_long_help = LINT)]
 pub(crate) struct Lint {
     /// The settings of the server they are meant for
     #[command(flatten)]
@@ -82,6 +86,12 @@ pub(crate) struct Lint {
     /// The directory of functions
     #[arg(default_value = ".", value_hint = ValueHint::DirPath)]
     pub(crate) dir: PathBuf,
+    /// Ask the API server of a cluster too: it is sent each object for a dry run, made with sample values
+    #[arg(long)]
+    pub(crate) server: bool,
+    /// The API server
+    #[command(flatten)]
+    pub(crate) api_server: ApiServerArgs,
     /// How the output looks
     #[command(flatten)]
     pub(crate) output: Output,

@@ -1,6 +1,10 @@
-//! `gitfaas lint`: what is wrong with the functions of a directory, as a server would find it.
+//! `gitfaas lint`: what is wrong with the functions of a directory, as a server would find it; with `--server`, also what
+//! the API server of a cluster says of their objects.
+
+mod server;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use gitfaas_core::admission::Policy;
 use gitfaas_core::problem::Problem;
@@ -8,7 +12,9 @@ use gitfaas_server::source::Source;
 use gitfaas_server::source::directory::DirectorySource;
 use serde::Serialize;
 
+use self::server::Asked;
 use super::functions::{self, Functions};
+use super::machine;
 use crate::cli::{self, Format};
 use crate::exit::Outcome;
 use crate::output::problem::Severity;
@@ -16,12 +22,25 @@ use crate::output::{self, Out};
 
 /// Runs the command.
 pub(crate) async fn run(arguments: cli::Lint, out: Out) -> anyhow::Result<Outcome> {
-    let policy = functions::policy(&arguments.policy)?;
     let source = DirectorySource::new(&arguments.dir, &arguments.policy.config_path)?;
-    let report = Report::of(&source, &policy).await?;
+    let (report, unasked) = if arguments.server {
+        let (cluster, namespaces) =
+            machine::kubernetes(&arguments.api_server, &arguments.policy, Duration::ZERO).await?;
+        let policy = functions::policy_within(&arguments.policy, namespaces)?;
+        let mut report = Report::of(&source, &policy).await?;
+        let asked = server::ask(&cluster, &report.functions, &policy).await;
+        let unasked = asked.map(|asked| report.add(asked)).err();
+        (report, unasked)
+    } else {
+        (Report::of(&source, &functions::policy(&arguments.policy)?).await?, None)
+    };
     match arguments.output.format {
         Format::Json => output::server_json(&report.json()?)?,
         Format::Table => output::line(&report.draw(out.width()).await)?,
+    }
+    // What was found without it has been told.
+    if let Some(error) = unasked {
+        return Err(error);
     }
     Ok(if report.errors.is_empty() { Outcome::Done } else { Outcome::Failed })
 }
@@ -33,6 +52,8 @@ pub(super) struct Report {
     pub(super) errors: Vec<Problem>,
     /// What works, probably not as meant.
     pub(super) warnings: Vec<Problem>,
+    /// Who else was asked, and how much of it was right.
+    asked: Option<String>,
 }
 
 impl Report {
@@ -49,7 +70,14 @@ impl Report {
         let mut warnings = functions.catalog.warnings();
         warnings.retain(|warning| functions.config_problems.iter().all(|problem| problem.file != warning.file));
         let warnings = warnings.into_iter().cloned().collect();
-        Ok(Self { functions, errors, warnings })
+        Ok(Self { functions, errors, warnings, asked: None })
+    }
+
+    /// Adds what an API server says.
+    fn add(&mut self, asked: Asked) {
+        self.errors.extend(asked.errors);
+        self.warnings.extend(asked.warnings);
+        self.asked = Some(format!("{} would take {}", asked.whom, count(asked.taken, "object")));
     }
 
     async fn draw(&self, width: usize) -> String {
@@ -67,7 +95,8 @@ impl Report {
         if catalog.topics().len() == 0 {
             return found;
         }
-        format!("{found} in {}", count(catalog.topics().len(), "topic"))
+        let asked = self.asked.as_ref().map(|asked| format!("; {asked}")).unwrap_or_default();
+        format!("{found} in {}{asked}", count(catalog.topics().len(), "topic"))
     }
 
     fn json(&self) -> serde_json::Result<String> {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use gitfaas_core::admission::{Namespaces, Policy};
@@ -81,10 +82,10 @@ pub(super) fn local(arguments: &cli::Settings) -> Runner {
 /// The cluster that the arguments name, and where functions may be in it: in the server's own namespace, unless they say
 /// otherwise.
 pub(super) async fn kubernetes(
-    cluster: &cli::ClusterArgs,
+    api_server: &cli::ApiServerArgs,
     policy: &cli::PolicyArgs,
+    ttl_floor: Duration,
 ) -> anyhow::Result<(Kubernetes, Namespaces)> {
-    let api_server = &cluster.api_server;
     let place = Where { kubeconfig: api_server.kubeconfig.clone(), context: api_server.context.clone() };
     let given = policy.namespaces.as_deref().unwrap_or_default();
     let scope = match functions::within("", given) {
@@ -96,7 +97,7 @@ pub(super) async fn kubernetes(
         namespace: policy.namespace.clone(),
         scope,
         timeout: api_server.cluster_timeout,
-        ttl_floor: cluster.ttl_floor,
+        ttl_floor,
     };
     let found = Kubernetes::connect(settings).await?;
     let namespaces = functions::within(found.namespace(), given);

@@ -28,7 +28,9 @@ pub(crate) async fn run(arguments: cli::Serve) -> anyhow::Result<Outcome> {
             (machine::local(settings), config)
         }
         Cluster::Kubernetes => {
-            let (cluster, namespaces) = machine::kubernetes(&arguments.cluster, &settings.policy).await?;
+            let runner = &arguments.cluster;
+            let (cluster, namespaces) =
+                machine::kubernetes(&runner.api_server, &settings.policy, runner.ttl_floor).await?;
             let policy = functions::policy_within(&settings.policy, namespaces)?;
             let config = machine::config(arguments.listen, settings, cluster.namespace(), policy);
             let own_address = if config.base_url.is_none() { cluster.own_address() } else { None };

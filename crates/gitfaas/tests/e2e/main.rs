@@ -9,6 +9,7 @@
 mod applied;
 mod brought_up;
 mod complete;
+mod foretold;
 mod pipeline;
 mod rights;
 mod support;

@@ -156,6 +156,14 @@ async fn what_the_page_of_migrating_says_happens() {
 }
 
 #[test]
+fn the_page_of_kubernetes_shows_what_can_be_read() {
+    let text = std::fs::read_to_string(checkout("docs/kubernetes.md")).expect("the page");
+    for block in blocks(&text) {
+        parses(block.language, block.code);
+    }
+}
+
+#[test]
 fn the_pages_refer_to_files_that_are_there() {
     let folder = checkout("docs");
     let pages = std::fs::read_dir(&folder).expect("docs").map(|page| page.expect("a page").path());

@@ -18,7 +18,7 @@ use crate::cluster::{ApplyError, Owner};
 /// What a segment of a path may hold as it is.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
 /// What we are called where a server notes who manages which field.
-const MANAGER: &str = "gitfaas";
+pub(super) const MANAGER: &str = "gitfaas";
 
 /// What applying needs to know.
 pub(super) struct Applying<'a> {
@@ -139,10 +139,7 @@ impl Applying<'_> {
             _ => {}
         }
         let place = format!("{path}/{}?fieldManager={MANAGER}", segment(&key.name));
-        let body =
-            if key.api_version == "v1" && key.kind == "Service" { ports::with_protocols(&manifest.json) } else { None };
-        let body = body.unwrap_or_else(|| manifest.json.clone());
-        let request = write(Method::PATCH, &place, "application/apply-patch+yaml", body);
+        let request = write(Method::PATCH, &place, "application/apply-patch+yaml", applied(manifest));
         let answer = self.calls.call(request).await?;
         if !answer.status.is_success() {
             return Err(self.no(key, &answer));
@@ -176,6 +173,13 @@ pub(super) fn job_path(job: &ObjectKey, default_namespace: &str) -> String {
     format!("{}/{}", Kind::job().path(namespace), segment(&job.name))
 }
 
+/// What is sent of an object that is applied.
+pub(super) fn applied(manifest: &Manifest) -> String {
+    let Manifest { key, json, .. } = manifest;
+    let body = if key.api_version == "v1" && key.kind == "Service" { ports::with_protocols(json) } else { None };
+    body.unwrap_or_else(|| json.clone())
+}
+
 /// A request with a body.
 pub(super) fn write(
     method: Method,
@@ -201,7 +205,7 @@ fn taken(key: &ObjectKey) -> ApplyError {
     ApplyError::Final { reason: Reason::new("NameTaken", message) }
 }
 
-fn not_ours(key: &ObjectKey) -> ApplyError {
+pub(super) fn not_ours(key: &ObjectKey) -> ApplyError {
     let message = format!(
         "the {key} exists already and gitfaas did not make it; it was left as it is: take another name, or hand it over \
          with the label app.kubernetes.io/managed-by=gitfaas"

@@ -79,6 +79,17 @@ pub(super) fn is_taken(answer: &Answer) -> bool {
     answer.status == StatusCode::CONFLICT && status(answer).reason == "AlreadyExists"
 }
 
+/// Whether an object that was to be applied has fields that its kind does not have.
+pub(super) fn is_undeclared(answer: &Answer) -> bool {
+    !answer.status.is_success() && status(answer).message.contains("field not declared in schema")
+}
+
+/// Whether an object that was to be applied is not of its kind's form.
+fn is_misshapen(status: &Status) -> bool {
+    let signs = ["failed to create typed patch object", "unable to convert unstructured object"];
+    signs.iter().any(|sign| status.message.contains(sign))
+}
+
 fn may_pass(code: StatusCode, status: &Status) -> bool {
     match code {
         // Credentials are renewed beneath us.
@@ -90,7 +101,7 @@ fn may_pass(code: StatusCode, status: &Status) -> bool {
         // No such object or path is one thing, no such kind (any more) another: that is looked up again.
         StatusCode::NOT_FOUND => status.details.as_ref().is_none_or(|details| details.name.is_empty()),
         // v1.20 says so of what it cannot take as a patch, however often it is sent.
-        StatusCode::INTERNAL_SERVER_ERROR => !status.message.starts_with("failed to create typed patch object"),
+        StatusCode::INTERNAL_SERVER_ERROR => !is_misshapen(status),
         code => !code.is_client_error(),
     }
 }
@@ -229,6 +240,13 @@ mod tests {
             (400, said("BadRequest", "no"), false),
             (422, said("Invalid", "no"), false),
             (413, "Request entity too large".to_owned(), false),
+            (500, said("", "failed to create typed patch object: .spec.a: field not declared in schema"), false),
+            (
+                500,
+                said("", "failed to convert new object to proper version: unable to convert unstructured object"),
+                false,
+            ),
+            (500, said("", "failed to convert new object to proper version: conversion webhook failed"), true),
         ] {
             assert_eq!(verdict(code, &body).0, passes, "{code} {body}");
         }
