@@ -9,6 +9,7 @@
 mod applied;
 mod brought_up;
 mod complete;
+mod fate;
 mod foretold;
 mod pipeline;
 mod rights;
