@@ -48,6 +48,12 @@ pub trait Cluster: Send + Sync + 'static {
     /// as long as the stream is kept. May be called again after a stream ended.
     fn watch(&self) -> BoxStream<'static, ClusterEvent>;
 
+    /// Whether a Job exists, whether or not it is watched.
+    ///
+    /// # Errors
+    /// When the cluster does not answer: it is asked again.
+    async fn exists(&self, job: &ObjectKey) -> Result<bool, ClusterError>;
+
     /// The logs of a Job: the last `tail` bytes of each container of each attempt that still exists.
     ///
     /// # Errors

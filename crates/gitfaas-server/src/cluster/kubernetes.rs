@@ -176,6 +176,10 @@ impl Cluster for Kubernetes {
         watch::watch(self)
     }
 
+    async fn exists(&self, job: &ObjectKey) -> Result<bool, ClusterError> {
+        Ok(self.job(job).await?.is_some())
+    }
+
     async fn logs(&self, job: &ObjectKey, tail: u64) -> Result<Vec<LogPart>, ClusterError> {
         let found = self.job(job).await?.map(|answer| answer.read()).transpose()?;
         logs::read(&self.calls, &self.placed(job), found.as_ref(), tail).await

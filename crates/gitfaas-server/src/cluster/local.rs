@@ -134,6 +134,10 @@ impl Cluster for LocalCluster {
         self.shared.feeds.watch(|| self.shared.standing())
     }
 
+    async fn exists(&self, job: &ObjectKey) -> Result<bool, ClusterError> {
+        Ok(self.shared.job(&FileName::of(job)).is_some())
+    }
+
     async fn logs(&self, job: &ObjectKey, tail: u64) -> Result<Vec<LogPart>, ClusterError> {
         let (shared, job) = (Arc::clone(&self.shared), FileName::of(job));
         blocking(move || shared.log_parts(&job, tail)).await.map_err(|error| failed("read its logs", &error))

@@ -10,8 +10,8 @@ use gitfaas_core::run::machine::Observation;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::cluster::{Cluster, ClusterEvent};
-use crate::engine::{Engine, EngineError};
+use crate::cluster::{Cluster, ClusterError, ClusterEvent};
+use crate::engine::{Engine, EngineError, ErrorCode};
 
 /// Runs that are settled side by side: enough for the store to put many into one fsync.
 const LANES: usize = 32;
@@ -31,6 +31,7 @@ pub(super) async fn run(engine: Arc<Engine>, cluster: Arc<dyn Cluster>) {
         }
     };
     let lanes = Lanes::start(&engine);
+    let mut missing = JoinSet::new();
     let mut listed = Some(HashSet::new());
     let mut events = cluster.watch();
     while let Some(event) = events.next().await {
@@ -44,7 +45,9 @@ pub(super) async fn run(engine: Arc<Engine>, cluster: Arc<dyn Cluster>) {
             ClusterEvent::Synced => {
                 engine.worker_succeeded("watcher", None);
                 if let Some(listed) = listed.take() {
-                    report_missing(&engine, &known, &listed).await;
+                    let unlisted: Vec<_> = known.iter().filter(|known| !listed.contains(known)).cloned().collect();
+                    let told = listed.into_iter().map(|(_, job)| job).collect();
+                    missing.spawn(report_missing(engine.clone(), cluster.clone(), unlisted, told));
                 }
             }
         }
@@ -52,17 +55,39 @@ pub(super) async fn run(engine: Arc<Engine>, cluster: Arc<dyn Cluster>) {
     lanes.finish().await;
 }
 
-async fn report_missing(engine: &Arc<Engine>, known: &[(RunId, ObjectKey)], listed: &HashSet<(RunId, ObjectKey)>) {
-    // Two runs may have applied a Job of the same fixed name: it is told of the later one.
-    for (run, job) in known.iter().filter(|known| !listed.contains(known)) {
+/// Reports the Jobs that are gone of those that were not told of. `told` are those that were told of for other runs: two
+/// runs may have applied a Job of the same fixed name, and it is told of the later one.
+async fn report_missing(
+    engine: Arc<Engine>,
+    cluster: Arc<dyn Cluster>,
+    unlisted: Vec<(RunId, ObjectKey)>,
+    told: HashSet<ObjectKey>,
+) {
+    for (run, job) in unlisted {
         let mut failures = 0;
-        while let Err(error) = engine.miss(*run, job.clone()).await {
+        while let Err(error) = report_if_missing(&engine, &*cluster, run, &job, told.contains(&job)).await {
             failures += 1;
-            if !try_again(engine, *run, failures, &error).await {
+            if !try_again(&engine, run, failures, &error).await {
                 break;
             }
         }
     }
+}
+
+/// A Job also leaves the list when somebody takes its labels away, or when its namespace is not watched any more.
+async fn report_if_missing(
+    engine: &Arc<Engine>,
+    cluster: &dyn Cluster,
+    run: RunId,
+    job: &ObjectKey,
+    is_anothers: bool,
+) -> Result<(), EngineError> {
+    let unavailable = |error: ClusterError| EngineError::new(ErrorCode::ClusterUnavailable, error.message);
+    if !is_anothers && cluster.exists(job).await.map_err(unavailable)? {
+        tracing::warn!(run.id = %run, job = %job, "the Job exists and is not watched: how it ends is not seen");
+        return Ok(());
+    }
+    engine.miss(run, job.clone()).await
 }
 
 /// A task for each lane; a run always goes to the same one.

@@ -85,10 +85,7 @@ async fn a_redrive_is_the_next_try_with_a_job_of_its_own() {
     assert_eq!(failed["runs"][0]["exitCode"], 3, "{failed:#}");
     namespace.kubectl(&["create", "configmap", "fate", "--from-literal=CODE=0"]);
     let path = format!("/api/v1/dead-letters/{}:redrive", run(&failed));
-    eventually("its first try is done with", async || {
-        (server.post(&path, "").await.status == 200).then_some(())
-    })
-    .await;
+    eventually("its first try is done with", async || (server.post(&path, "").await.status == 200).then_some(())).await;
     let succeeded = until(&server, &request, "succeeded").await;
     assert_eq!(succeeded["runs"][0]["try"], 2);
     assert_ne!(job_name(&failed), job_name(&succeeded));
