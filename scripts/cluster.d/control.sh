@@ -53,7 +53,7 @@ kubeconfig() {
 
 # Without it no pod is admitted to the namespace.
 control_done() {
-  until_true "service account 'default'" 60 controllers kubectl get serviceaccount default --namespace default
+  until_true "the namespace default has its service account" 60 controllers kubectl get serviceaccount default --namespace default
 }
 
 start_etcd() {
@@ -62,7 +62,7 @@ start_etcd() {
   launch etcd etcd --data-dir "$RUN/etcd" --listen-client-urls http://127.0.0.1:2379 \
     --advertise-client-urls http://127.0.0.1:2379 --listen-peer-urls http://127.0.0.1:2380 \
     --initial-advertise-peer-urls http://127.0.0.1:2380 --initial-cluster default=http://127.0.0.1:2380 "${flags[@]}"
-  until_true "etcd that answers" 30 etcd inside curl -sf --noproxy '*' http://127.0.0.1:2379/health
+  until_true "etcd answers" 30 etcd inside curl -sf --noproxy '*' http://127.0.0.1:2379/health
 }
 
 start_apiserver() {
@@ -75,7 +75,7 @@ start_apiserver() {
     --authorization-mode=Node,RBAC --service-cluster-ip-range="$SERVICES.0/24" --allow-privileged=true \
     --kubelet-client-certificate="$keys/admin.crt" --kubelet-client-key="$keys/admin.key" \
     --kubelet-preferred-address-types=InternalIP --feature-gates="$GATES" "${flags[@]}"
-  until_true "API server that is ready" 60 apiserver kubectl get --raw /readyz --request-timeout 2s
+  until_true "the API server is ready" 60 apiserver kubectl get --raw /readyz --request-timeout 2s
 }
 
 start_controllers() {

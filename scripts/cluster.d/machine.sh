@@ -8,7 +8,8 @@ machine_up() {
   MACHINE=none
   setsid unshare --net --mount --propagation private sleep infinity </dev/null >"$RUN/machine.log" 2>&1 &
   echo $! >"$RUN/machine.pid"
-  until_true "the namespaces of the machine" 10 machine has_own_namespaces
+  disown
+  until_true "the machine has namespaces of its own" 10 machine has_own_namespaces
   BOOT=$(</proc/sys/kernel/random/boot_id)
   MACHINE=$(namespace_of "$(<"$RUN/machine.pid")")
   # The name is nobody else's: a process number is given again, but not with the same time of start.
@@ -77,6 +78,7 @@ launch() {
   shift
   setsid nsenter --target "$(<"$RUN/machine.pid")" --net --mount -- "$@" </dev/null >>"$RUN/$part.log" 2>&1 &
   echo $! >"$RUN/$part.pid"
+  disown
 }
 
 # running PART: a process number that meanwhile belongs to somebody else is in another namespace.
@@ -88,25 +90,26 @@ stop() {
   running "$1" || return 0
   local pid deadline=$((SECONDS + 5))
   pid=$(<"$RUN/$1.pid")
-  # A paused process takes no signal but these.
-  kill "$pid" && kill -CONT "$pid"
+  kill "$pid"
+  # A paused process hears of it when it goes on. Others may have ended already.
+  kill -CONT "$pid" 2>/dev/null || true
   while running "$1"; do
-    [ "$SECONDS" -lt "$deadline" ] || kill -KILL "$pid"
+    [ "$SECONDS" -lt "$deadline" ] || kill -KILL "$pid" 2>/dev/null || true
     sleep 0.1
   done
 }
 
-# until_true WHAT SECONDS PART COMMAND…: waits until COMMAND succeeds, as long as PART lives and time is left.
+# until_true WHAT SECONDS PART COMMAND…: waits until COMMAND succeeds, for as long as PART lives and time is left.
 until_true() {
   local what=$1 seconds=$2 part=$3 deadline=$((SECONDS + $2))
   shift 3
   until "$@" >/dev/null 2>&1; do
     if ! kill -0 "$(<"$RUN/$part.pid")" 2>/dev/null; then
       tail -n 20 "$RUN/$part.log" >&2
-      fail "$part ended before there was $what; see $RUN/$part.log"
+      fail "$part ended before $what; see $RUN/$part.log"
     elif [ "$SECONDS" -ge "$deadline" ]; then
       tail -n 20 "$RUN/$part.log" >&2
-      fail "no $what within $seconds s; see $RUN/$part.log"
+      fail "not within $seconds s: $what; see $RUN/$part.log"
     fi
     sleep 0.1
   done

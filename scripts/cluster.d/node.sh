@@ -23,7 +23,7 @@ node_up() {
 }
 
 node_done() {
-  until_true "node that is ready" 60 kubelet node_is_ready
+  until_true "the node is ready" 60 kubelet node_is_ready
   # The images that the examples name have the examples in them.
   printf 'export GITFAAS_E2E_EXAMPLES=1\n' >>"$RUN/env"
 }
@@ -43,7 +43,8 @@ control_group() {
   local controllers
   if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
     controllers=$(sed -E 's/(\w+)/+\1/g' /sys/fs/cgroup/cgroup.controllers)
-    printf '%s' "$controllers" >/sys/fs/cgroup/cgroup.subtree_control
+    printf '%s' "$controllers" >/sys/fs/cgroup/cgroup.subtree_control ||
+      fail "control groups cannot be divided here: this machine's are not its own"
     mkdir "/sys/fs/cgroup/$CGROUP"
   else
     find /sys/fs/cgroup -mindepth 1 -maxdepth 1 -type d -exec mkdir -p {}/"$CGROUP" \;
@@ -82,7 +83,7 @@ root = "$RUN/containerd"
     conf_dir = "$RUN/cni"
 TOML
   launch containerd containerd --config "$RUN/containerd.toml"
-  until_true "containerd that answers" 30 containerd containerd_is_ready
+  until_true "containerd answers" 30 containerd containerd_is_ready
 }
 
 containerd_is_ready() {
