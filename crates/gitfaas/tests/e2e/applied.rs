@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Namespace, Repository, Server, eventually, shell_image};
+use crate::support::{Namespace, Repository, Server, ended, eventually, shell_image};
 
 const SETTINGS: &str = "apiVersion: v1
 kind: ConfigMap
@@ -103,7 +103,7 @@ impl Drop for Definition<'_> {
 /// Publishes, and gives the request once all of it is applied.
 async fn applied(server: &Server, topic_and_params: &str) -> Value {
     let request = server.publish(topic_and_params, "").await;
-    let view = server.finished(&request).await;
+    let view = ended(server, &request).await;
     assert_eq!(view["phase"], "succeeded", "{view:#}");
     view
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Namespace, Repository, eventually, python_image, within};
+use crate::support::{Namespace, Repository, ended, python_image, within};
 
 /// What the manifest says, in seconds.
 const TTL: u64 = 60;
@@ -94,12 +94,8 @@ async fn the_complete_example_has_a_fresh_volume_which_goes_with_its_pod() {
     let server = namespace.serve(repository.path()).await;
     let request = server.publish("mytopic", r#"{ "hello": "world" }"#).await;
     let path = format!("/api/v1/requests/{request}");
-    let ended = eventually("the run ends", async || {
-        let view = server.get(&path).await.json();
-        view["runs"][0].get("finishedAt").is_some().then_some(view)
-    })
-    .await;
-    assert_eq!(ended["phase"], "succeeded", "{ended:#}");
+    let view = ended(&server, &request).await;
+    assert_eq!(view["phase"], "succeeded", "{view:#}");
     let claims_then = claims(&namespace).await;
     assert_eq!((claims_then.len(), &claims_then[0]["status"]["phase"]), (1, &json!("Bound")), "{claims_then:#?}");
     let volume = claims_then[0]["spec"]["volumeName"].as_str().expect("a volume").to_owned();
@@ -112,9 +108,9 @@ async fn the_complete_example_has_a_fresh_volume_which_goes_with_its_pod() {
         (jobs + pods + claims(&namespace).await.len() == 0 && volume.is_none()).then_some(())
     })
     .await;
-    let run = ended["runs"][0]["id"].as_str().expect("a run");
+    let run = view["runs"][0]["id"].as_str().expect("a run");
     let log = server.get(&format!("/api/v1/runs/{run}/logs")).await.text();
     let expected = "message =  { \"hello\": \"world\" }\nsecret =  open sesame\nvolume =  []\nvolume =  ['file']\n";
     assert_eq!(log, expected);
-    assert_eq!(server.get(&path).await.json(), ended, "as it was while there was a pod");
+    assert_eq!(server.get(&path).await.json(), view, "as it was while there was a pod");
 }

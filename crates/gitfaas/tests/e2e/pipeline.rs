@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Namespace, Server, checkout, eventually, leave_out, variable, within};
+use crate::support::{Namespace, Server, checkout, leave_out, variable, within};
 
 /// What its manifests say, in seconds.
 const TTL: u64 = 60;
@@ -74,7 +74,7 @@ async fn the_pipeline_runs_in_pods_and_is_read_when_they_are_gone() {
     let request = server.publish("collect", message).await;
 
     let mut pods = BTreeMap::new();
-    let whole = eventually("every stage has succeeded and answered", async || {
+    let whole = within(Duration::from_mins(5), "every stage has succeeded and answered", async || {
         pods.extend(addresses(&namespace).await);
         Some(tree(&server, &request).await).filter(is_whole)
     })

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Api, Namespace, Repository, Server, eventually, idle_job, shell_image};
+use crate::support::{Api, Namespace, Repository, Server, ended, eventually, idle_job, shell_image};
 
 /// The least that gitfaas needs in its namespace, where functions are Jobs and config maps.
 const ROLE: &str = "apiVersion: v1
@@ -56,7 +56,7 @@ spec:
 /// The first run of a request, once it has ended.
 async fn run(server: &Server, topic: &str) -> Value {
     let request = server.publish(topic, "").await;
-    server.finished(&request).await["runs"][0].clone()
+    ended(server, &request).await["runs"][0].clone()
 }
 
 fn said(run: &Value) -> String {
@@ -154,7 +154,7 @@ async fn a_job_of_somebody_else_that_has_the_name_of_a_try_stays_as_it_is() {
     let before = namespace.get("batch/v1", "jobs", &name).await.expect("theirs");
     let resumed = server.post("/api/v1/topics/take:resume", "").await;
     assert!(resumed.status.is_success(), "{}", resumed.text());
-    let run = server.finished(&request).await["runs"][0].clone();
+    let run = ended(&server, &request).await["runs"][0].clone();
     assert_eq!(run["phase"], "failed", "{run:#}");
     assert!(said(&run).contains("NameTaken"), "{run:#}");
     let after = namespace.get("batch/v1", "jobs", &name).await.expect("theirs");

@@ -20,6 +20,8 @@ mod wait;
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 pub(crate) use self::api::Api;
 pub(crate) use self::machine::{checkout, http, leave_out, program};
 pub(crate) use self::namespace::Namespace;
@@ -35,6 +37,16 @@ const DEADLINE: Duration = Duration::from_mins(2);
 /// Waits until `condition` gives something; fails with `what` when it never does.
 pub(crate) async fn eventually<T>(what: &str, condition: impl AsyncFnMut() -> Option<T>) -> T {
     within(DEADLINE, what, condition).await
+}
+
+/// The request once all of its runs have ended.
+pub(crate) async fn ended(server: &Server, request: &str) -> Value {
+    eventually("the runs end", async || {
+        let view = server.get(&format!("/api/v1/requests/{request}?wait=5")).await.json();
+        let runs = view["runs"].as_array()?;
+        runs.iter().all(|run| run.get("finishedAt").is_some()).then_some(view)
+    })
+    .await
 }
 
 /// A variable of the environment, where it says something.
