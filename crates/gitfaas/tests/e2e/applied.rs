@@ -171,6 +171,24 @@ async fn a_changed_parameter_updates_config_maps_services_documents_and_lists() 
 }
 
 #[tokio::test]
+async fn a_field_that_somebody_else_took_is_reported_and_stays_theirs() {
+    let Some(namespace) = Namespace::new("a conflict of fields").await else { return };
+    let repository = Repository::with(&[("paint", &[("settings.yaml", SETTINGS)])]);
+    let server = namespace.serve(repository.path()).await;
+    applied(&server, "paint?colour=green").await;
+    let take =
+        ["--namespace", &namespace.name, "apply", "--server-side", "--force-conflicts", "--field-manager=painter"];
+    namespace.api.kubectl_with(&[&take[..], &["-f", "-"]].concat(), &SETTINGS.replace("{{colour}}", "red"));
+    let request = server.publish("paint?colour=blue", "").await;
+    let run = ended(&server, &request).await["runs"][0].clone();
+    assert_eq!((&run["phase"], &run["reason"]["code"]), (&json!("failed"), &json!("FieldConflict")), "{run:#}");
+    let said = run["reason"]["message"].as_str().unwrap_or_default();
+    assert!(said.contains("painter") && said.contains(".data.colour"), "{said}");
+    let settings = namespace.get("v1", "configmaps", "settings").await.expect("it is there");
+    assert_eq!(settings["data"]["colour"], "red");
+}
+
+#[tokio::test]
 async fn a_custom_resource_is_applied_right_after_its_definition() {
     let Some(namespace) = Namespace::new("a custom resource").await else { return };
     let group = format!("{}.example.com", namespace.name);

@@ -2,9 +2,9 @@
 
 use std::process::{Command, Output};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::support::{Api, Namespace, Repository, Server, checkout, eventually, program, shell_image};
+use crate::support::{Namespace, Repository, Server, documented_role, eventually, program, shell_image};
 
 fn job(head: &str, restart_policy: &str, field: &str) -> String {
     format!(
@@ -21,22 +21,6 @@ spec:
     )
 }
 
-/// The new service account `little`, which may do what the role `little` of its namespace says.
-async fn of_little_rights(namespace: &Namespace) -> Api {
-    namespace.kubectl(&["create", "serviceaccount", "little"]);
-    bind(namespace, "little");
-    let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
-    let path = format!("/api/v1/namespaces/{}/serviceaccounts/little/token", namespace.name);
-    let token = namespace.api.post(&path, &request).await["status"]["token"].as_str().expect("a token").to_owned();
-    namespace.api.as_bearer(&token, &namespace.data().with_file_name("kubeconfig")).await
-}
-
-/// Lets the service account do what a role says.
-fn bind(namespace: &Namespace, role: &str) {
-    let account = format!("--serviceaccount={}:little", namespace.name);
-    namespace.kubectl(&["create", "rolebinding", role, &format!("--role={role}"), &account]);
-}
-
 /// What is forbidden of the topic `t`, once `right` says that it is as expected.
 async fn forbidden(server: &Server, right: impl Fn(&Value) -> bool) -> Value {
     eventually("the topic says what is forbidden", async || {
@@ -49,8 +33,9 @@ async fn forbidden(server: &Server, right: impl Fn(&Value) -> bool) -> Value {
 #[tokio::test]
 async fn what_the_cluster_would_forbid_is_on_the_topic_before_anybody_publishes() {
     let Some(namespace) = Namespace::new("what the cluster would forbid").await else { return };
+    let account = namespace.account("little").await;
     namespace.kubectl(&["create", "role", "little", "--verb=create,get", "--resource=jobs.batch"]);
-    let account = of_little_rights(&namespace).await;
+    namespace.bind("little", "little");
     let repository = Repository::empty();
     repository.write("config.json", r#"{"topics": [{"name": "t", "configs": ["job.yaml", "map.yaml"]}]}"#);
     repository.write("job.yaml", &job("name: 'a-{{RANDOM}}'", "Never", ""));
@@ -76,7 +61,7 @@ async fn what_the_cluster_would_forbid_is_on_the_topic_before_anybody_publishes(
         "--resource=configmaps",
         "--resource-name=prices",
     ]);
-    bind(&namespace, "map");
+    namespace.bind("map", "little");
     assert_eq!(server.post("/refresh", "").await.status, 200);
     let found = forbidden(&server, |found| found.as_array().is_some_and(|found| found.len() == 1)).await;
     assert_eq!(found[0]["function"], "job.yaml", "{found:#}");
@@ -85,10 +70,9 @@ async fn what_the_cluster_would_forbid_is_on_the_topic_before_anybody_publishes(
 #[tokio::test]
 async fn the_rights_that_the_docs_name_are_all_that_jobs_need() {
     let Some(namespace) = Namespace::new("the rights that the docs name").await else { return };
-    let docs = std::fs::read_to_string(checkout("docs/kubernetes.md")).expect("the page");
-    let role = docs.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a role");
-    namespace.apply(&role.replace("name: gitfaas", "name: little"));
-    let account = of_little_rights(&namespace).await;
+    namespace.apply(&documented_role());
+    let account = namespace.account("little").await;
+    namespace.bind("gitfaas", "little");
     let repository = Repository::empty();
     repository.write("config.json", r#"{"topics": [{"name": "t", "configs": ["job.yaml", "fixed.yaml"]}]}"#);
     repository.write("job.yaml", &job("name: 'a-{{RANDOM}}'", "Never", ""));

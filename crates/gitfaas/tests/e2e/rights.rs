@@ -2,27 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Api, Namespace, Repository, Server, ended, eventually, idle_job, shell_image};
-
-/// The least that gitfaas needs in its namespace, where functions are Jobs and config maps.
-const ROLE: &str = "apiVersion: v1
-kind: ServiceAccount
-metadata: {name: gitfaas}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {name: gitfaas}
-rules:
-- {apiGroups: [batch], resources: [jobs], verbs: [get, list, watch, create, patch, delete]}
-- {apiGroups: [''], resources: [pods, pods/log, events], verbs: [get, list, watch]}
-- {apiGroups: [''], resources: [configmaps], verbs: [get, create, patch]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: gitfaas}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: gitfaas}
-subjects: [{kind: ServiceAccount, name: gitfaas}]
-";
+use crate::support::{Api, Namespace, Repository, Server, documented_role, ended, eventually, idle_job, shell_image};
 
 /// Somebody else's, before gitfaas comes.
 const THEIRS: &str = "apiVersion: v1
@@ -63,13 +43,12 @@ fn said(run: &Value) -> String {
     format!("{}: {}", run["reason"]["code"], run["reason"]["message"])
 }
 
-/// A kubeconfig of the service account, in the namespace's folder.
+/// What gitfaas is in its namespace when somebody follows the documents: a service account with their Role.
 async fn with_the_role(namespace: &Namespace) -> Api {
-    namespace.apply(ROLE);
-    let asked = json!({ "spec": { "expirationSeconds": 3600 } });
-    let path = format!("/api/v1/namespaces/{}/serviceaccounts/gitfaas/token", namespace.name);
-    let token = namespace.api.post(&path, &asked).await["status"]["token"].as_str().expect("a token").to_owned();
-    namespace.api.as_bearer(&token, &namespace.data().with_file_name("kubeconfig")).await
+    namespace.apply(&documented_role());
+    let account = namespace.account("gitfaas").await;
+    namespace.bind("gitfaas", "gitfaas");
+    account
 }
 
 #[tokio::test]
@@ -89,7 +68,7 @@ async fn a_manifest_for_another_namespace_is_refused_before_anything_is_stored()
 }
 
 #[tokio::test]
-async fn the_least_role_is_enough_for_a_job_from_its_beginning_to_its_end() {
+async fn the_documented_role_is_enough_for_a_job_from_its_beginning_to_its_end() {
     let Some(namespace) = Namespace::new("the rights of a Role").await else { return };
     let account = with_the_role(&namespace).await;
     let repository = Repository::with(&[("speak", &[("speaker.yaml", &speaker())])]);

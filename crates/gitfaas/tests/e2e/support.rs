@@ -39,6 +39,12 @@ pub(crate) async fn eventually<T>(what: &str, condition: impl AsyncFnMut() -> Op
     within(DEADLINE, what, condition).await
 }
 
+/// The Role that the documents give gitfaas, which has its name.
+pub(crate) fn documented_role() -> String {
+    let page = std::fs::read_to_string(checkout("docs/kubernetes.md")).expect("the page");
+    page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a role").to_owned()
+}
+
 /// The request once all of its runs have ended.
 pub(crate) async fn ended(server: &Server, request: &str) -> Value {
     eventually("the runs end", async || {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Api, Server, leave_out, program, variable};
 
@@ -72,6 +72,21 @@ impl Namespace {
     /// Applies manifests to this namespace, as somebody else than gitfaas.
     pub(crate) fn apply(&self, manifests: &str) {
         self.api.kubectl_with(&["--namespace", &self.name, "apply", "-f", "-"], manifests);
+    }
+
+    /// The API server for a new service account of this namespace, which has no rights yet.
+    pub(crate) async fn account(&self, name: &str) -> Api {
+        self.kubectl(&["create", "serviceaccount", name]);
+        let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
+        let path = format!("/api/v1/namespaces/{}/serviceaccounts/{name}/token", self.name);
+        let token = self.api.post(&path, &request).await["status"]["token"].as_str().expect("a token").to_owned();
+        self.api.as_bearer(&token, &self.folder.path().join(name)).await
+    }
+
+    /// Lets a service account do what a role says.
+    pub(crate) fn bind(&self, role: &str, account: &str) {
+        let account = format!("--serviceaccount={}:{account}", self.name);
+        self.kubectl(&["create", "rolebinding", role, &format!("--role={role}"), &account]);
     }
 
     /// What there is of a kind: `list("batch/v1", "jobs")`.
