@@ -106,7 +106,9 @@ impl Applying<'_> {
     async fn create(&self, owner: Owner, key: &ObjectKey, path: &str, manifest: &Manifest) -> Result<(), ApplyError> {
         let raised = if key.is_job() { lifetime::raised(&manifest.json, self.ttl_floor) } else { None };
         let body = raised.unwrap_or_else(|| manifest.json.clone());
-        let request = write(Method::POST, &format!("{path}?fieldManager={MANAGER}"), "application/json", body);
+        // What it does not know is a mistake, as for `kubectl`; servers before v1.25 pass over it.
+        let place = format!("{path}?fieldManager={MANAGER}&fieldValidation=Strict");
+        let request = write(Method::POST, &place, "application/json", body);
         let answer = self.calls.call(request).await?;
         if answer.status.is_success() {
             return Ok(());
