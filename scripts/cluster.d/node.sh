@@ -24,8 +24,8 @@ node_up() {
 
 node_done() {
   until_true "the node is ready" 60 kubelet node_is_ready
-  # The images that the examples name have the examples in them.
-  printf 'export GITFAAS_E2E_EXAMPLES=1\n' >>"$RUN/env"
+  # The images that the examples name have the examples in them, and more can be made.
+  printf 'export GITFAAS_E2E_EXAMPLES=1 GITFAAS_E2E_CLUSTER=%q\n' "$RUN" >>"$RUN/env"
 }
 
 # Where the parts write to places that are fixed in them, they find folders of this cluster there.

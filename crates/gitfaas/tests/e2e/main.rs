@@ -11,6 +11,7 @@ mod brought_up;
 mod complete;
 mod fate;
 mod foretold;
+mod in_pod;
 mod pipeline;
 mod rights;
 mod support;
