@@ -15,6 +15,7 @@ use super::apply::{segment, write};
 use super::calls::Calls;
 use super::kinds::{Kind, KindError, Kinds, get};
 use super::refused::unexpected;
+use super::watch::places;
 use crate::cluster::{ClusterError, Denied, Lack, Need};
 use gitfaas_core::run::ObjectKey;
 
@@ -150,12 +151,13 @@ fn rights(need: &Need, kind: &Kind, own: &str, scope: &Scope) -> Vec<Right> {
     let own_kind = verbs.iter().map(|verb| Right { name: name.to_owned(), ..right(&kind.plural, &kind.group, verb) });
     let mut rights: Vec<Right> = own_kind.collect();
     if is_job {
-        for (resource, group) in [("jobs", "batch"), ("pods", "")] {
-            let watched = |right| match scope {
-                Scope::All => Right { namespace: String::new(), ..right },
-                Scope::Only(_) => right,
-            };
-            rights.extend(["list", "watch"].map(|verb| watched(right(resource, group, verb))));
+        // A place that cannot be seen keeps all Jobs from being known.
+        for place in places(scope, own) {
+            let namespace = place.unwrap_or_default();
+            for (resource, group) in [("jobs", "batch"), ("pods", "")] {
+                let seen = |verb| Right { namespace: namespace.clone(), ..right(resource, group, verb) };
+                rights.extend(["list", "watch"].map(seen));
+            }
         }
         rights.push(Right { subresource: "log", ..right("pods", "", "get") });
     }
@@ -223,10 +225,11 @@ mod tests {
 
     #[test]
     fn a_job_of_each_run_is_made_released_ended_watched_and_its_logs_are_read() {
-        let scope = Scope::Only(BTreeSet::new());
+        let scope = Scope::Only(["shop".to_owned()].into());
         assert_eq!(
             asked(&need("Job", None, true), &Kind::job(), &scope).join(", "),
             "create jobs.batch@shop, get jobs.batch@shop, patch jobs.batch@shop, delete jobs.batch@shop, \
+             list jobs.batch@own, watch jobs.batch@own, list pods@own, watch pods@own, \
              list jobs.batch@shop, watch jobs.batch@shop, list pods@shop, watch pods@shop, get pods/log@shop"
         );
     }

@@ -46,7 +46,7 @@ pub(super) fn watch(kubernetes: &Kubernetes) -> BoxStream<'static, ClusterEvent>
 }
 
 /// The namespaces that are watched; `None` for all.
-fn places(scope: &Scope, own: &str) -> Vec<Option<String>> {
+pub(super) fn places(scope: &Scope, own: &str) -> Vec<Option<String>> {
     match scope {
         Scope::All => vec![None],
         Scope::Only(names) => {
