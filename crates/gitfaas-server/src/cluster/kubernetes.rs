@@ -21,6 +21,7 @@ mod logs;
 mod objects;
 mod ports;
 mod refused;
+mod rescue;
 mod watch;
 
 use std::collections::BTreeSet;
@@ -45,6 +46,7 @@ pub use self::connect::{ConnectError, Where};
 pub use self::dry_run::DryRun;
 use self::kinds::{Kinds, get};
 use self::refused::unexpected;
+use self::rescue::Rescue;
 use super::{ApplyError, Cluster, ClusterError, ClusterEvent, Denied, LogChunk, LogPart, Need, Owner, Reach};
 
 /// Which namespaces are watched.
@@ -88,6 +90,7 @@ pub struct Kubernetes {
     settings: Settings,
     calls: Calls,
     kinds: Kinds,
+    rescue: Rescue,
     url: String,
     namespace: String,
     stopping: CancellationToken,
@@ -100,13 +103,15 @@ impl Kubernetes {
     /// When there is no kubeconfig and no service account, or they cannot be read.
     pub async fn connect(settings: Settings) -> Result<Self, ConnectError> {
         let found = connect::find(&settings.place, settings.timeout).await?;
+        let stopping = CancellationToken::new();
         Ok(Self {
+            rescue: Rescue::new(&found.calls, &stopping),
             namespace: settings.namespace.clone().unwrap_or(found.namespace),
             settings,
             calls: found.calls,
             kinds: Kinds::default(),
             url: found.url,
-            stopping: CancellationToken::new(),
+            stopping,
         })
     }
 
@@ -182,7 +187,7 @@ impl Cluster for Kubernetes {
 
     async fn logs(&self, job: &ObjectKey, tail: u64) -> Result<Vec<LogPart>, ClusterError> {
         let found = self.job(job).await?.map(|answer| answer.read()).transpose()?;
-        logs::read(&self.calls, &self.placed(job), found.as_ref(), tail).await
+        logs::read(&self.calls, &self.rescue, &self.placed(job), found.as_ref(), tail).await
     }
 
     async fn follow_logs(&self, job: &ObjectKey) -> Result<BoxStream<'static, LogChunk>, ClusterError> {
@@ -196,6 +201,11 @@ impl Cluster for Kubernetes {
         let existing: Existing = answer.read()?;
         if !existing.is_ours() {
             return Ok(());
+        }
+        // Its last words, from before they can be lost. Without them it is to end all the same.
+        let pods = logs::pods(&self.calls, &self.placed(job), Some(&answer.read()?)).await;
+        for pod in pods.iter().flatten() {
+            self.rescue.begin(pod);
         }
         let options = json!({
             "kind": "DeleteOptions",
@@ -214,6 +224,7 @@ impl Cluster for Kubernetes {
     }
 
     async fn release(&self, job: &ObjectKey) -> Result<(), ClusterError> {
+        self.rescue.forget(&self.placed(job));
         let Some(answer) = self.job(job).await? else { return Ok(()) };
         // What has a name of its own was made with its own time to live.
         if !answer.read::<Existing>()?.is_unique() {

@@ -1,11 +1,12 @@
 //! How Jobs end, and what is said of it.
 
 use gitfaas_core::run::JobState;
+use gitfaas_server::cluster::Cluster as _;
 use serde_json::json;
 
 use super::support::{Bench, CONTAINER, POD, failure, shell, until_told_to_end, with};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_is_seen_from_its_first_process_to_its_success() {
     let Some(mut bench) = Bench::open("a Job that succeeds").await else { return };
     let job = bench.apply(&shell("good", "echo hello; sleep 2")).await;
@@ -16,7 +17,7 @@ async fn a_job_is_seen_from_its_first_process_to_its_success() {
     assert_eq!(bench.logs(&job).await, [(1, "main".to_owned(), "hello\n".to_owned())]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_attempt_is_counted_and_its_log_is_kept() {
     let Some(mut bench) = Bench::open("three attempts").await else { return };
     let job = with(shell("thrice", "echo $HOSTNAME; exit 4"), "/backoffLimit", json!(2));
@@ -30,7 +31,7 @@ async fn each_attempt_is_counted_and_its_log_is_kept() {
     assert_ne!(logs[0], logs[1]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_container_that_is_started_again_in_its_pod_makes_attempts() {
     let Some(mut bench) = Bench::open("restarts in place").await else { return };
     let job = shell("again", "echo here >> /kept/times; wc -l < /kept/times; test $(wc -l < /kept/times) = 3");
@@ -43,7 +44,7 @@ async fn a_container_that_is_started_again_in_its_pod_makes_attempts() {
     assert_eq!(logs.last(), Some(&(3, "main".to_owned(), "3\n".to_owned())), "{logs:?}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_function_that_used_too_much_memory_is_told_so() {
     let Some(mut bench) = Bench::open("too much memory").await else { return };
     let job = with(
@@ -56,7 +57,7 @@ async fn a_function_that_used_too_much_memory_is_told_so() {
     assert_eq!(message, "attempt 1 of 1 was killed because it used more memory than its limit (exit code 137)");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_program_that_is_not_in_the_image_is_told() {
     let Some(mut bench) = Bench::open("a program that does not exist").await else { return };
     let job = with(shell("absent", ""), &format!("{CONTAINER}/command"), json!(["no-such-program"]));
@@ -66,7 +67,7 @@ async fn a_program_that_is_not_in_the_image_is_told() {
     assert!(message.contains("no-such-program"), "{message}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_container_that_failed_is_named_where_there_are_several() {
     let Some(mut bench) = Bench::open("an init container").await else { return };
     let mut job = shell("several", "echo main");
@@ -81,17 +82,18 @@ async fn the_container_that_failed_is_named_where_there_are_several() {
     assert_eq!(bench.logs(&end.job).await, [(1, "prepare".to_owned(), "preparing\n".to_owned())]);
 }
 
-#[tokio::test]
-async fn a_deadline_is_told() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deadline_is_told_and_the_last_words_are_kept() {
     let Some(mut bench) = Bench::open("a deadline").await else { return };
     let job = with(shell("late", &until_told_to_end("first", "last")), "/activeDeadlineSeconds", json!(4));
     let end = bench.run(&job).await;
     let (code, message, _) = failure(&end);
     assert_eq!(code, "DeadlineExceeded");
     assert_eq!(message, "it was active for longer than its activeDeadlineSeconds, 4 s");
+    assert_eq!(bench.logs(&end.job).await, [(1, "main".to_owned(), "first\nlast\n".to_owned())]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_somebody_deletes_is_interrupted() {
     let Some(mut bench) = Bench::open("a Job that is deleted").await else { return };
     let job = bench.apply(&shell("deleted", "sleep 1000")).await;
@@ -101,7 +103,48 @@ async fn a_job_that_somebody_deletes_is_interrupted() {
     assert_eq!(reason.code, "Deleted");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_is_ended_is_gone_with_its_pods_and_leaves_its_logs() {
+    let Some(mut bench) = Bench::open("a Job that is ended").await else { return };
+    let job = bench.apply(&shell("ended", &until_told_to_end("first", "last"))).await;
+    bench.until(&job, |seen| seen.state == JobState::Running).await;
+    bench.said(&job, "first").await;
+    bench.cluster.end(&job).await.expect("ended");
+    let JobState::Interrupted { .. } = bench.end_of(&job).await.state else { panic!("{:?}", bench.seen) };
+    bench.namespace.kubectl(&["wait", "--for=delete", "pod", "--selector=job-name=ended", "--timeout=60s"]);
+    assert_eq!(bench.logs(&job).await, [(1, "main".to_owned(), "first\nlast\n".to_owned())]);
+    bench.cluster.end(&job).await.expect("ended already");
+    bench.cluster.release(&job).await.expect("released");
+    assert_eq!(bench.logs(&job).await, [], "nobody asks for them any more");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pod_that_somebody_deletes_leaves_its_log() {
+    let Some(mut bench) = Bench::open("a pod that is deleted").await else { return };
+    let job = with(shell("pod", &until_told_to_end("first", "last")), "/backoffLimit", json!(3));
+    let job = bench.apply(&job).await;
+    bench.until(&job, |seen| seen.state == JobState::Running).await;
+    bench.said(&job, "first").await;
+    bench.namespace.kubectl(&["delete", "pod", "--selector=job-name=pod"]);
+    bench.until(&job, |seen| seen.state == JobState::Running && seen.attempts == 2).await;
+    let logs = bench.logs(&job).await;
+    assert_eq!(logs[0], (1, "main".to_owned(), "first\nlast\n".to_owned()), "{logs:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_released_job_lives_as_long_as_its_template_says() {
+    let Some(mut bench) = Bench::open("a released Job").await else { return };
+    let end = bench.run(&with(shell("brief", "true"), "/ttlSecondsAfterFinished", json!(1))).await;
+    assert_eq!(end.state, JobState::Succeeded);
+    let ttl = ["get", "job", "brief", "--output=jsonpath={.spec.ttlSecondsAfterFinished}"];
+    assert_eq!(bench.namespace.kubectl(&ttl), "86400");
+    bench.cluster.release(&end.job).await.expect("released");
+    bench.namespace.kubectl(&["wait", "--for=delete", "job/brief", "--timeout=60s"]);
+    let mut bench = bench.reopen(|_| {}).await;
+    assert_eq!(bench.synced().await, []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_was_deleted_while_nobody_watched_is_not_told() {
     let Some(mut bench) = Bench::open("a Job that is deleted unseen").await else { return };
     let stays = bench.apply(&shell("stays", "sleep 1000")).await;
@@ -114,7 +157,7 @@ async fn a_job_that_was_deleted_while_nobody_watched_is_not_told() {
     assert_eq!((&told[0].job, &told[0].state, told[0].attempts), (&stays, &JobState::Running, 1));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_ended_while_nobody_watched_is_told_with_why() {
     let Some(bench) = Bench::open("a Job that ends unseen").await else { return };
     let job = bench.apply(&shell("unseen", "exit 9")).await;

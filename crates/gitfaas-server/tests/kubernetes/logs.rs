@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::support::{Bench, PATIENCE, POD, shell, with};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_log_is_cut_at_its_beginning_and_marked() {
     let Some(mut bench) = Bench::open("a long log").await else { return };
     let end = bench.run(&shell("long", "seq 100000 200000; sleep 1")).await;
@@ -19,7 +19,7 @@ async fn a_long_log_is_cut_at_its_beginning_and_marked() {
     assert!(parts[0].text.ends_with(b"199999\n200000\n"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_is_followed_from_its_first_byte_to_the_last_attempt() {
     let Some(mut bench) = Bench::open("a log that is followed").await else { return };
     let job = with(shell("told", "echo begins; sleep 2; echo ends; exit 1"), "/backoffLimit", json!(1));
@@ -40,7 +40,7 @@ async fn a_log_is_followed_from_its_first_byte_to_the_last_attempt() {
     assert_eq!(end.attempts, 2);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_container_has_its_own_log() {
     let Some(mut bench) = Bench::open("several containers").await else { return };
     let mut job = shell("many", "echo main");
@@ -62,7 +62,7 @@ async fn every_container_has_its_own_log() {
     assert_eq!(logs, expected);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_does_not_exist_or_has_not_begun_has_no_logs() {
     let Some(mut bench) = Bench::open("no logs").await else { return };
     let job = with(shell("none", ""), "/template/spec/nodeSelector", json!({"disk": "none"}));

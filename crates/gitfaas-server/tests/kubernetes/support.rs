@@ -169,6 +169,16 @@ impl Bench {
         self.cluster.logs(job, 1 << 20).await.expect("logs")
     }
 
+    /// Waits until a Job's function has written this.
+    pub(crate) async fn said(&self, job: &ObjectKey, text: &str) {
+        let mut chunks = self.cluster.follow_logs(job).await.expect("a stream");
+        let mut said = String::new();
+        while !said.contains(text) {
+            let chunk = tokio::time::timeout(PATIENCE, chunks.next()).await.expect("in time").expect("a chunk");
+            said.push_str(&String::from_utf8_lossy(&chunk.text));
+        }
+    }
+
     /// The logs of a Job: attempt, container and text.
     pub(crate) async fn logs(&self, job: &ObjectKey) -> Vec<(u32, String, String)> {
         let text = |part: &LogPart| String::from_utf8_lossy(&part.text).into_owned();

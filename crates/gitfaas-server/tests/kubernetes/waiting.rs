@@ -9,7 +9,7 @@ fn with_volume(job: Value, volume: &Value) -> Value {
     with(job, &format!("{CONTAINER}/volumeMounts"), json!([{"name": "kept", "mountPath": "/kept"}]))
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_image_that_does_not_exist_is_told() {
     let Some(mut bench) = Bench::open("a bad image").await else { return };
     let job = with(shell("image", ""), &format!("{CONTAINER}/image"), json!("localhost/no-such-image:1"));
@@ -18,7 +18,7 @@ async fn an_image_that_does_not_exist_is_told() {
     assert!(reason.message.contains("localhost/no-such-image:1"), "{reason:?}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_image_whose_name_is_none_is_told() {
     let Some(mut bench) = Bench::open("an image without a name").await else { return };
     let job = with(shell("name", ""), &format!("{CONTAINER}/image"), json!("No Image"));
@@ -26,7 +26,7 @@ async fn an_image_whose_name_is_none_is_told() {
     assert!(reason.message.contains("No Image"), "{reason:?}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_secret_that_is_missing_is_told() {
     let Some(mut bench) = Bench::open("a missing secret").await else { return };
     let env = json!([{"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "no-such-secret", "key": "a"}}}]);
@@ -38,7 +38,7 @@ async fn a_secret_that_is_missing_is_told() {
     assert!(reason.message.contains("secret \"no-such-secret\" not found"), "{reason:?}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pod_that_no_node_can_take_is_told() {
     let Some(mut bench) = Bench::open("an unschedulable pod").await else { return };
     let job = with(shell("big", ""), &format!("{CONTAINER}/resources"), json!({"requests": {"cpu": "1000"}}));
@@ -46,7 +46,7 @@ async fn a_pod_that_no_node_can_take_is_told() {
     assert!(reason.message.contains("Insufficient cpu"), "{reason:?}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_claim_that_is_missing_or_not_bound_is_told() {
     let Some(mut bench) = Bench::open("a claim").await else { return };
     let job =
@@ -63,7 +63,7 @@ async fn a_claim_that_is_missing_or_not_bound_is_told() {
     assert!(reason.message.contains("unbound"), "{reason:?}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pod_that_may_not_be_made_is_told() {
     let Some(mut bench) = Bench::open("a missing service account").await else { return };
     let job = with(shell("nobody", ""), &format!("{POD}/serviceAccountName"), json!("no-such-account"));

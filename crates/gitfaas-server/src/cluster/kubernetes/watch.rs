@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
+use gitfaas_core::run::ObjectKey;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
@@ -20,6 +21,7 @@ use self::cache::{Cache, Input, Look, Output};
 use super::calls::Calls;
 use super::feed::{self, Collection, Feed, Told};
 use super::objects::{Job, Listed, Pod, Warning};
+use super::rescue::Rescue;
 use super::{Kubernetes, Scope, lifetime};
 use crate::cluster::ClusterEvent;
 
@@ -40,6 +42,7 @@ pub(super) fn watch(kubernetes: &Kubernetes) -> BoxStream<'static, ClusterEvent>
         sender,
         tasks: JoinSet::new(),
         turns: Arc::new(Semaphore::new(LOOKS)),
+        rescue: kubernetes.rescue.clone(),
     };
     tokio::spawn(watcher.run(places, kubernetes.stopping.clone()));
     ReceiverStream::new(receiver).boxed()
@@ -63,6 +66,7 @@ struct Watcher {
     /// What reads from the server; it ends with the watcher.
     tasks: JoinSet<()>,
     turns: Arc<Semaphore>,
+    rescue: Rescue,
 }
 
 impl Watcher {
@@ -91,7 +95,13 @@ impl Watcher {
                 _ = again.tick() => self.cache.overlooked(),
             };
             while self.tasks.try_join_next().is_some() {}
-            let Output { events, look } = output;
+            let Output { events, look, ending, orphaned } = output;
+            for pod in &ending {
+                self.rescue.begin(pod);
+            }
+            for job in orphaned {
+                self.rescue_all(job);
+            }
             for look in look {
                 self.look(look, inputs.clone());
             }
@@ -139,6 +149,17 @@ impl Watcher {
             feed.run::<T>().await;
         });
         listed
+    }
+
+    /// Reads the logs of what is left of a Job that is gone.
+    fn rescue_all(&mut self, job: ObjectKey) {
+        let (calls, rescue) = (self.calls.clone(), self.rescue.clone());
+        self.tasks.spawn(async move {
+            let pods: Result<Vec<Pod>, _> = feed::list(&calls, &pods_of(&job.name, job.namespace.as_deref())).await;
+            for pod in pods.iter().flatten() {
+                rescue.begin(pod);
+            }
+        });
     }
 
     /// Reads the pods of a Job.

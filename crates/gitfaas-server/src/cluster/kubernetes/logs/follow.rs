@@ -19,6 +19,7 @@ use super::super::calls::Calls;
 use super::super::feed::{Collection, Feed, Told};
 use super::super::objects::{Job, Pod};
 use super::super::watch::pods_of;
+use super::reading::without_trouble;
 use super::starts::{Start, StartId, by_id};
 use super::{Place, Reading, pods};
 use crate::cluster::LogChunk;
@@ -223,7 +224,12 @@ impl Reader {
     }
 
     async fn read(&mut self) -> Ended {
-        let reading = Reading { calls: &self.calls, place: &self.place, start: &self.start, follow: self.start.runs };
+        let reading = Reading {
+            calls: &self.calls,
+            namespace: &self.place.namespace,
+            start: &self.start,
+            follow: self.start.runs,
+        };
         let mut body = match reading.open().await {
             Ok(Some(body)) => body,
             Ok(None) => return Ended::Gone,
@@ -239,6 +245,7 @@ impl Reader {
             let known = usize::try_from(skip).unwrap_or(usize::MAX).min(text.len());
             text.advance(known);
             skip -= known as u64;
+            let text = without_trouble(text);
             if text.is_empty() {
                 continue;
             }

@@ -6,23 +6,23 @@ use super::super::objects::{Container, Pod};
 
 /// A container that was started.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Start {
-    pub(super) id: StartId,
+pub(in super::super) struct Start {
+    pub(in super::super) id: StartId,
     /// From 1.
-    pub(super) attempt: u32,
+    pub(in super::super) attempt: u32,
     /// The pod's name.
-    pub(super) pod: Box<str>,
+    pub(in super::super) pod: Box<str>,
     /// The container's name.
-    pub(super) container: Box<str>,
+    pub(in super::super) container: Box<str>,
     /// Whether its log is that of the one before.
-    pub(super) previous: bool,
+    pub(in super::super) previous: bool,
     /// Whether more may come.
-    pub(super) runs: bool,
+    pub(in super::super) runs: bool,
 }
 
 /// Tells starts apart.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct StartId {
+pub(in super::super) struct StartId {
     /// The pod's uid.
     pod: Box<str>,
     container: Box<str>,
@@ -30,11 +30,18 @@ pub(super) struct StartId {
     before: u32,
 }
 
+impl Start {
+    /// Whether it is one of this pod's.
+    pub(in super::super) fn is_of(&self, pod: &Pod) -> bool {
+        self.id.pod == pod.metadata.uid
+    }
+}
+
 /// The starts whose logs may exist: by attempt, and within one in the order in which they begin.
 ///
 /// Pods are counted in the order in which they were made, and where containers are started again in their pods each of
 /// these starts is an attempt too. Of each container two exist at most: the last, and the one before.
-pub(super) fn starts(pods: &[Pod]) -> Vec<Start> {
+pub(in super::super) fn starts(pods: &[Pod]) -> Vec<Start> {
     let mut in_order: Vec<&Pod> = pods.iter().collect();
     in_order.sort_by_key(|pod| (pod.metadata.creation_timestamp, pod.metadata.name.clone()));
     let mut starts = Vec::new();
@@ -56,7 +63,7 @@ pub(super) fn starts(pods: &[Pod]) -> Vec<Start> {
 }
 
 /// By what tells them apart.
-pub(super) fn by_id(pods: &[Pod]) -> HashMap<StartId, Start> {
+pub(in super::super) fn by_id(pods: &[Pod]) -> HashMap<StartId, Start> {
     starts(pods).into_iter().map(|start| (start.id.clone(), start)).collect()
 }
 

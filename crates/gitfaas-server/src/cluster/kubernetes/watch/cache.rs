@@ -25,11 +25,15 @@ pub(super) enum Input {
 }
 
 /// What goes out.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(super) struct Output {
     pub(super) events: Vec<ClusterEvent>,
     /// The uids of Jobs whose pods are to be read.
     pub(super) look: Vec<Look>,
+    /// Pods that are told to end, and whose logs go with them.
+    pub(super) ending: Vec<Pod>,
+    /// Jobs that are gone before they were over: their pods are about to go.
+    pub(super) orphaned: Vec<ObjectKey>,
 }
 
 /// A Job whose pods are to be read.
@@ -122,6 +126,9 @@ impl Cache {
             Told::Gone(job) => {
                 if let Some(mut entry) = self.jobs.remove(&job.metadata.uid) {
                     entry.job = job;
+                    if !entry.is_settled() {
+                        output.orphaned.push(entry.job.key());
+                    }
                     let gone = facts::gone(&entry.job, &entry.pods);
                     tell(&mut entry, gone, &mut output.events);
                 }
@@ -194,7 +201,11 @@ impl Cache {
     fn put_pod(&mut self, pod: &Pod, output: &mut Output) {
         let Some((_, job)) = pod.metadata.job() else { return };
         let job: Box<str> = job.into();
+        // Of Jobs that are released nobody asks for the logs.
         let Some(entry) = self.jobs.get_mut(&job) else { return };
+        if pod.metadata.deletion_timestamp.is_some() {
+            output.ending.push(pod.clone());
+        }
         if entry.put_pod(pod) {
             // Whatever hindered it before, a pod was made.
             entry.warning = None;
