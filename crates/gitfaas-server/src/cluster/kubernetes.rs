@@ -192,7 +192,7 @@ impl Cluster for Kubernetes {
 
     async fn follow_logs(&self, job: &ObjectKey) -> Result<BoxStream<'static, LogChunk>, ClusterError> {
         let Some(answer) = self.job(job).await? else { return Ok(futures_util::stream::empty().boxed()) };
-        Ok(logs::follow(&self.calls, &self.placed(job), &answer.read()?, &self.stopping))
+        Ok(logs::follow(&self.calls, &self.rescue, &self.placed(job), &answer.read()?, &self.stopping))
     }
 
     /// Deletes the Job; it stays until its pods are gone.

@@ -1,10 +1,11 @@
 //! How Jobs end, and what is said of it.
 
+use futures_util::StreamExt as _;
 use gitfaas_core::run::JobState;
 use gitfaas_server::cluster::Cluster as _;
 use serde_json::json;
 
-use super::support::{Bench, CONTAINER, POD, failure, shell, until_told_to_end, with};
+use super::support::{Bench, CONTAINER, PATIENCE, POD, failure, shell, until_told_to_end, with};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_is_seen_from_its_first_process_to_its_success() {
@@ -85,11 +86,15 @@ async fn the_container_that_failed_is_named_where_there_are_several() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deadline_is_told_and_the_last_words_are_kept() {
     let Some(mut bench) = Bench::open("a deadline").await else { return };
-    let job = with(shell("late", &until_told_to_end("first", "last")), "/activeDeadlineSeconds", json!(4));
-    let end = bench.run(&job).await;
+    let job = with(shell("late", &until_told_to_end("first", "last")), "/activeDeadlineSeconds", json!(3600));
+    let job = bench.apply(&job).await;
+    bench.until(&job, |seen| seen.state == JobState::Running).await;
+    bench.said(&job, "first").await;
+    bench.namespace.kubectl(&["patch", "job", "late", "--patch", r#"{"spec": {"activeDeadlineSeconds": 1}}"#]);
+    let end = bench.end_of(&job).await;
     let (code, message, _) = failure(&end);
     assert_eq!(code, "DeadlineExceeded");
-    assert_eq!(message, "it was active for longer than its activeDeadlineSeconds, 4 s");
+    assert_eq!(message, "it was active for longer than its activeDeadlineSeconds, 1 s");
     assert_eq!(bench.logs(&end.job).await, [(1, "main".to_owned(), "first\nlast\n".to_owned())]);
 }
 
@@ -129,6 +134,25 @@ async fn a_pod_that_somebody_deletes_leaves_its_log() {
     bench.until(&job, |seen| seen.state == JobState::Running && seen.attempts == 2).await;
     let logs = bench.logs(&job).await;
     assert_eq!(logs[0], (1, "main".to_owned(), "first\nlast\n".to_owned()), "{logs:?}");
+    let mut chunks = bench.cluster.follow_logs(&job).await.expect("a stream");
+    let first = tokio::time::timeout(PATIENCE, chunks.next()).await.expect("in time").expect("a chunk");
+    assert_eq!((first.attempt, &first.text[..]), (1, &b"first\nlast\n"[..]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_with_a_fixed_name_is_told_of_each_run_that_applied_it() {
+    let Some(mut bench) = Bench::open("a Job with a fixed name").await else { return };
+    let script = "until test -e /go; do sleep 0.1; done; exit 6";
+    let first = bench.apply_fixed(&shell("fixed", script), "one").await;
+    let seen = bench.until(&first, |seen| seen.state == JobState::Running).await;
+    assert_eq!((seen.try_no.0, seen.attempts), (1, 1), "though its pods carry no labels");
+    bench.apply_fixed(&shell("fixed", script), "another").await;
+    bench.until(&first, |seen| seen.state == JobState::Running && seen.try_no.0 == 2).await;
+    bench.namespace.kubectl(&["exec", "job/fixed", "--", "sh", "-c", ": > /go"]);
+    for try_no in [1, 2] {
+        let end = bench.until(&first, |seen| seen.state.is_final() && seen.try_no.0 == try_no).await;
+        assert_eq!(failure(&end).1, "attempt 1 of 1 ended with exit code 6");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

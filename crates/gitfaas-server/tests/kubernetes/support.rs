@@ -116,6 +116,17 @@ impl Bench {
         self.cluster.apply(owner(job), &admitted(job)).await.expect("an applied Job")
     }
 
+    /// Applies a Job with a name of its own, for one run or for another.
+    pub(crate) async fn apply_fixed(&self, job: &Value, run: &str) -> ObjectKey {
+        let owner =
+            Owner { try_no: Try(if run == "one" { 1 } else { 2 }), ..owner(&json!({"metadata": {"name": run}})) };
+        let mut job = job.clone();
+        job["metadata"]["labels"] = json!({"app.kubernetes.io/managed-by": "gitfaas"});
+        job["metadata"]["annotations"] =
+            json!({"gitfaas.io/run": owner.run.to_string(), "gitfaas.io/try": owner.try_no.to_string()});
+        self.cluster.apply(owner, &admit_all(&job, false)).await.expect("an applied Job")
+    }
+
     /// Applies a Job and waits for its end.
     pub(crate) async fn run(&mut self, job: &Value) -> Observation {
         let key = self.apply(job).await;
@@ -229,6 +240,10 @@ fn admitted(job: &Value) -> Admitted<Manifest> {
     let mut job = job.clone();
     job["metadata"]["labels"] = labels.clone();
     job["spec"]["template"]["metadata"]["labels"] = labels;
+    admit_all(&job, true)
+}
+
+fn admit_all(job: &Value, unique: bool) -> Admitted<Manifest> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let key = ObjectKey {
         api_version: text(&job["apiVersion"]).expect("an apiVersion"),
@@ -236,7 +251,7 @@ fn admitted(job: &Value) -> Admitted<Manifest> {
         namespace: None,
         name: text(&job["metadata"]["name"]).expect("a name"),
     };
-    let manifest = Manifest { key, unique: true, json: job.to_string() };
+    let manifest = Manifest { key, unique, json: job.to_string() };
     admit(&Policy::default().with_pods(PodPolicy::Off), manifest).expect("an admitted manifest")
 }
 
@@ -249,7 +264,7 @@ pub(crate) fn shell(name: &str, script: &str) -> Value {
         "metadata": {"name": name},
         "spec": {"backoffLimit": 0, "template": {"metadata": {}, "spec": {
             "restartPolicy": "Never",
-            "terminationGracePeriodSeconds": 5,
+            "terminationGracePeriodSeconds": 10,
             "containers": [{
                 "name": "main", "image": image, "imagePullPolicy": "IfNotPresent", "command": ["sh", "-c", script],
             }],
@@ -270,7 +285,7 @@ pub(crate) const POD: &str = "/template/spec";
 /// The container, for [`with`].
 pub(crate) const CONTAINER: &str = "/template/spec/containers/0";
 
-/// A script that says `first`, and `last` when it is told to end.
+/// A script that says `first`, and `last` a while after it is told to end.
 pub(crate) fn until_told_to_end(first: &str, last: &str) -> String {
-    format!("trap 'echo {last}; exit 3' TERM; echo {first}; while true; do sleep 0.1; done")
+    format!("trap 'sleep 2; echo {last}; exit 3' TERM; echo {first}; while true; do sleep 0.1; done")
 }

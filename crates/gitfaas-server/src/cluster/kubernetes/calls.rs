@@ -45,6 +45,9 @@ pub(super) enum CallError {
     /// It was sent, perhaps, and nobody knows whether it was done.
     #[error("{0}")]
     Unanswered(String),
+    /// The answer is larger than one may be.
+    #[error("the API server's answer is larger than {MOST} bytes")]
+    TooLarge,
 }
 
 impl Calls {
@@ -82,12 +85,11 @@ impl Calls {
 
 async fn whole(response: Response<Body>) -> Result<Answer, CallError> {
     let (head, body) = response.into_parts();
-    let body = Limited::new(body, MOST).collect().await.map_err(|error| {
-        CallError::Unanswered(match error.downcast_ref::<LengthLimitError>() {
-            Some(_) => format!("the API server's answer is larger than {MOST} bytes"),
-            None => format!("the API server's answer broke off: {}", chain(&*error)),
-        })
-    })?;
+    let body =
+        Limited::new(body, MOST).collect().await.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
+            Some(_) => CallError::TooLarge,
+            None => CallError::Unanswered(format!("the API server's answer broke off: {}", chain(&*error))),
+        })?;
     Ok(Answer { status: head.status, retry_after: retry_after(&head.headers), body: body.to_bytes() })
 }
 

@@ -4,6 +4,7 @@
 //! When the server has forgotten where a watch stood (`410 Gone`), everything is listed again. While the server cannot
 //! be reached nothing is asked, and never more than once a second.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -19,18 +20,22 @@ use super::calls::{Answer, CallError, Calls};
 use super::circuit::chain;
 use super::kinds::get;
 use super::objects::Listed;
-use super::refused::unexpected;
+use super::refused::{shortened, unexpected};
 
-/// Objects in a page of a list.
-const PAGE: u32 = 250;
+/// Objects in a page of a list; fewer, where so many are more than an answer may hold.
+const PAGE: u32 = 100;
 /// How long the server is asked to let a watch last.
 const STRETCH: Duration = Duration::from_mins(1);
 /// How much longer one may last before it is given up.
 const SPARE: Duration = Duration::from_secs(15);
 /// The largest event of a watch, in bytes.
 const LARGEST: usize = 16 * 1024 * 1024;
+/// How much of what a server says is kept, in characters.
+const WORDS: usize = 300;
 /// The least time between two beginnings, and the first wait after a failure.
 const LEAST_WAIT: Duration = Duration::from_secs(1);
+/// After so many failures of a watch everything is listed again.
+const FAILURES: u32 = 3;
 /// The longest wait after failures that are the server's own, and between tries of what is forbidden.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
@@ -112,8 +117,10 @@ pub(super) enum Trouble {
     Expired,
     /// The server said no.
     Refused(Answer),
-    /// Nobody knows.
+    /// It did not answer.
     Failed(String),
+    /// What it answered makes no sense.
+    Unreadable(String),
     /// Nobody listens any more.
     Left,
 }
@@ -133,6 +140,8 @@ impl Trouble {
 /// The pages of a list.
 struct Pages<'a> {
     collection: &'a Collection,
+    /// Objects in the next page.
+    size: u32,
     next: Option<String>,
     version: String,
 }
@@ -153,20 +162,29 @@ struct PageMeta {
 
 impl<'a> Pages<'a> {
     fn new(collection: &'a Collection) -> Self {
-        Self { collection, next: Some(String::new()), version: String::new() }
+        Self { collection, size: PAGE, next: Some(String::new()), version: String::new() }
     }
 
     async fn next<T: Listed>(&mut self, calls: &Calls) -> Result<Option<Vec<T>>, Trouble> {
         let Some(place) = self.next.take() else { return Ok(None) };
-        let options = format!("limit={PAGE}&continue={}", encoded(&place));
-        let answer = calls.call(get(&self.collection.place(&options))).await?;
+        let answer = self.page(calls, &place).await?;
         if !answer.status.is_success() {
             return Err(Trouble::of(answer));
         }
-        let page: Page<T> = answer.read()?;
+        let page: Page<T> = answer.read().map_err(|error| Trouble::Unreadable(error.to_string()))?;
         self.version = page.metadata.resource_version;
         self.next = Some(page.metadata.r#continue).filter(|place| !place.is_empty());
         Ok(Some(page.items.unwrap_or_default()))
+    }
+
+    async fn page(&mut self, calls: &Calls, place: &str) -> Result<Answer, CallError> {
+        loop {
+            let options = format!("limit={}&continue={}", self.size, encoded(place));
+            match calls.call(get(&self.collection.place(&options))).await {
+                Err(CallError::TooLarge) if self.size > 1 => self.size = (self.size / 4).max(1),
+                answered => return answered,
+            }
+        }
     }
 }
 
@@ -233,6 +251,8 @@ impl<E: Send, F> Feed<E, F> {
                 }
                 trouble => {
                     self.wait_after::<T>(trouble).await;
+                    // Where a watch stood may be what the server cannot go on from.
+                    version = version.filter(|_| self.failures < FAILURES);
                     self.calls.circuit.closed().await;
                 }
             }
@@ -275,8 +295,7 @@ impl<E: Send, F> Feed<E, F> {
     {
         let ends = Instant::now() + STRETCH + SPARE;
         let mut body = self.open(version).await?;
-        self.failures = 0;
-        let circuit = std::sync::Arc::clone(&self.calls.circuit);
+        let circuit = Arc::clone(&self.calls.circuit);
         let mut waiting = BytesMut::new();
         loop {
             let frame = tokio::select! {
@@ -294,9 +313,10 @@ impl<E: Send, F> Feed<E, F> {
                 let line = waiting.split_to(from + end + 1);
                 from = 0;
                 self.take::<T>(&line, version).await?;
+                self.failures = 0;
             }
             if waiting.len() > LARGEST {
-                return Err(Trouble::Failed(format!("an event of a watch is larger than {LARGEST} bytes")));
+                return Err(Trouble::Unreadable(format!("an event of a watch is larger than {LARGEST} bytes")));
             }
         }
     }
@@ -322,8 +342,9 @@ impl<E: Send, F> Feed<E, F> {
         if line.trim_ascii().is_empty() {
             return Ok(());
         }
-        let change: Change<T> = serde_json::from_slice(line)
-            .map_err(|error| Trouble::Failed(format!("an event of a watch is not understood: {}", chain(&error))))?;
+        let change: Change<T> = serde_json::from_slice(line).map_err(|error| {
+            Trouble::Unreadable(format!("an event of a watch is not understood: {}", chain(&error)))
+        })?;
         let (told, mut object): (fn(T) -> Told<T>, T) = match change {
             Change::Added(object) | Change::Modified(object) => (Told::Changed, object),
             Change::Deleted(object) => (Told::Gone, object),
@@ -332,7 +353,7 @@ impl<E: Send, F> Feed<E, F> {
                 return Ok(());
             }
             Change::Error(Refusal { code: 410, .. }) => return Err(Trouble::Expired),
-            Change::Error(refusal) => return Err(Trouble::Failed(refusal.message)),
+            Change::Error(refusal) => return Err(Trouble::Unreadable(shortened(&refusal.message, WORDS))),
         };
         let meta = object.meta();
         let now = std::mem::take(&mut meta.resource_version);
@@ -355,16 +376,24 @@ impl<E: Send, F> Feed<E, F> {
     where
         F: Fn(Told<T>) -> E + Send,
     {
+        let kind = self.collection.kind;
+        let (first, own) = (self.failures == 0, LEAST_WAIT.saturating_mul(2_u32.saturating_pow(self.failures)));
         let wait = match trouble {
             Trouble::Refused(answer) => {
-                let first = self.failures == 0;
                 self.failures = self.failures.saturating_add(1);
                 self.refused::<T>(&answer, first).await;
-                let own = LEAST_WAIT.saturating_mul(2_u32.saturating_pow(self.failures - 1));
                 own.min(LONGEST_WAIT).max(answer.retry_after.unwrap_or_default())
             }
+            Trouble::Unreadable(why) => {
+                self.failures = self.failures.saturating_add(1);
+                if first {
+                    tracing::warn!(kind, why, "a watch is tried again");
+                }
+                own.min(LONGEST_WAIT)
+            }
+            // That the server cannot be reached is said elsewhere.
             Trouble::Failed(why) => {
-                tracing::debug!(kind = self.collection.kind, why, "a watch broke off");
+                tracing::debug!(kind, why, "a watch broke off");
                 LEAST_WAIT
             }
             Trouble::Expired | Trouble::Left => LEAST_WAIT,

@@ -8,7 +8,9 @@ mod tail;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::SignedDuration;
 use tokio::time::Instant;
 
 pub(super) use self::follow::follow;
@@ -20,12 +22,15 @@ use super::objects::{Job, Pod};
 use super::refused::unexpected;
 use super::rescue::{Rescue, Text};
 use super::watch::pods_of;
+use crate::clock::{Clock as _, SystemClock};
 use crate::cluster::{ClusterError, LogPart};
 
 /// Logs that are read at once.
 const AT_ONCE: usize = 4;
 /// How long reading the logs of a Job may take. What still runs after the end of its Job is waited for so long.
 const PATIENCE: Duration = Duration::from_secs(45);
+/// How long after its end the log of a container is asked for that cannot be read, as when its node is away.
+const GIVEN_UP: Duration = Duration::from_mins(10);
 /// The most bytes that are kept of a Job's logs as a whole, but for the very last of each.
 const MOST: u64 = 64 * 1024 * 1024;
 /// What is kept of each start when there are too many, in bytes.
@@ -60,19 +65,28 @@ pub(super) async fn read(
     let starts = starts(&pods);
     let fair = MOST / u64::try_from(starts.len().max(1)).unwrap_or(u64::MAX);
     let tail = tail.min(fair.max(LEAST));
+    let given_up = SystemClock.now() - SignedDuration::try_from(GIVEN_UP).unwrap_or(SignedDuration::ZERO);
     let rescued = &rescued;
     let reads = starts.into_iter().map(|start| async move {
         let text = if let Some(text) = rescued.get(&start.id) {
             Some(shortened(text, tail))
         } else {
             let (namespace, follow) = (place.namespace.as_str(), is_over && start.runs);
-            Reading { calls, namespace, start: &start, follow }.tail(tail, deadline).await?
+            match (Reading { calls, namespace, start: &start, follow }).tail(tail, deadline).await {
+                Err(error) if start.is_past(given_up) => Some((lost(&error), 0)),
+                read => read?,
+            }
         };
         let (attempt, container) = (start.attempt, start.container.to_string());
         Ok::<_, ClusterError>(text.map(|(text, cut)| LogPart { attempt, container, text, cut }))
     });
     let parts: Vec<Option<LogPart>> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
     Ok(parts.into_iter().flatten().collect())
+}
+
+/// What stands for a log that is not read any more: that of a node that does not come back must not keep the others.
+fn lost(error: &ClusterError) -> Bytes {
+    format!("[the log is lost: {error}]\n").into()
 }
 
 /// The last `tail` bytes of what was kept.
@@ -87,7 +101,7 @@ pub(super) async fn pods(calls: &Calls, place: &Place, job: Option<&Job>) -> Res
     let mut pods: Vec<Pod> = listed.map_err(|trouble| ClusterError {
         message: match trouble {
             Trouble::Refused(answer) => return unexpected("list the pods of the Job", &answer),
-            Trouble::Failed(why) => why,
+            Trouble::Failed(why) | Trouble::Unreadable(why) => why,
             Trouble::Expired | Trouble::Left => "the list of pods broke off".to_owned(),
         },
     })?;

@@ -44,7 +44,7 @@ impl From<CallError> for ApplyError {
     fn from(error: CallError) -> Self {
         let code = match error {
             CallError::Open(_) => "ClusterUnreachable",
-            CallError::Unanswered(_) => "NoAnswer",
+            CallError::Unanswered(_) | CallError::TooLarge => "NoAnswer",
         };
         Self::Passing { reason: Reason::new(code, error.to_string()), retry_after: None }
     }

@@ -18,9 +18,10 @@ use tokio_util::sync::CancellationToken;
 use super::super::calls::Calls;
 use super::super::feed::{Collection, Feed, Told};
 use super::super::objects::{Job, Pod};
+use super::super::rescue::Rescue;
 use super::super::watch::pods_of;
 use super::reading::without_trouble;
-use super::starts::{Start, StartId, by_id};
+use super::starts::{Start, StartId, by_id, starts};
 use super::{Place, Reading, pods};
 use crate::cluster::LogChunk;
 
@@ -34,6 +35,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// Follows the logs of a Job.
 pub(in super::super) fn follow(
     calls: &Calls,
+    rescue: &Rescue,
     place: &Place,
     job: &Job,
     stopping: &CancellationToken,
@@ -50,10 +52,10 @@ pub(in super::super) fn follow(
         sender: sender.clone(),
         tasks: JoinSet::new(),
     };
-    let stopping = stopping.clone();
+    let (rescue, job, stopping) = (rescue.clone(), job.clone(), stopping.clone());
     tokio::spawn(async move {
         tokio::select! {
-            () = follower.run() => {}
+            () = follower.run(&rescue, &job) => {}
             () = stopping.cancelled() => {}
             () = sender.closed() => {}
         }
@@ -81,7 +83,8 @@ enum Input {
 }
 
 impl Follower {
-    async fn run(mut self) {
+    async fn run(mut self, rescue: &Rescue, job: &Job) {
+        self.tell_rescued(rescue, job).await;
         let (sender, mut inputs) = mpsc::channel(WAITING);
         let mut feeds = JoinSet::new();
         let namespace = Some(self.place.namespace.as_str());
@@ -100,6 +103,26 @@ impl Follower {
         }
         drop(feeds);
         self.finish().await;
+    }
+
+    /// What was kept of pods that are gone comes first.
+    async fn tell_rescued(&mut self, rescue: &Rescue, job: &Job) {
+        let mut texts = HashMap::new();
+        for (pod, kept) in rescue.of(&self.place, Some(job), None).await {
+            self.pods.insert(pod.metadata.uid.clone(), pod);
+            texts.extend(kept);
+        }
+        let pods: Vec<Pod> = self.pods.values().cloned().collect();
+        for start in starts(&pods) {
+            let Some((text, cut)) = texts.remove(&start.id) else { continue };
+            let (attempt, container) = (start.attempt, start.container.to_string());
+            if cut > 0 {
+                let text = format!("[{cut} bytes of the log were dropped here]\n").into();
+                drop(self.sender.send(LogChunk { attempt, container: container.clone(), text }).await);
+            }
+            drop(self.sender.send(LogChunk { attempt, container, text }).await);
+            self.begun.insert(start.id);
+        }
     }
 
     fn take_job(&mut self, told: Told<Job>, listed: &mut bool) {

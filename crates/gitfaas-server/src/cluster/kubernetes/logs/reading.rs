@@ -7,6 +7,7 @@ use kube::client::Body;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::time::Instant;
 
+use super::super::apply::segment;
 use super::super::calls::Calls;
 use super::super::kinds::get;
 use super::super::refused::unexpected;
@@ -28,8 +29,9 @@ impl Reading<'_> {
     pub(super) async fn open(&self) -> Result<Option<Body>, ClusterError> {
         let Start { pod, container, previous, .. } = self.start;
         let place = format!(
-            "/api/v1/namespaces/{}/pods/{pod}/log?container={}&follow={}&previous={previous}",
-            self.namespace,
+            "/api/v1/namespaces/{}/pods/{}/log?container={}&follow={}&previous={previous}",
+            segment(self.namespace),
+            segment(pod),
             utf8_percent_encode(container, NON_ALPHANUMERIC),
             self.follow,
         );

@@ -13,6 +13,8 @@ use crate::cluster::{ClusterEvent, Owner};
 
 /// Warnings that are kept of what is not known yet: one can come before what it is about.
 const EARLY_WARNINGS: usize = 256;
+/// Jobs that are looked after at once.
+const LOOKS: usize = 64;
 
 /// What comes in. A place is a namespace that is watched, or all of them.
 #[derive(Debug)]
@@ -64,6 +66,8 @@ struct Place {
     list: u64,
     jobs_are_listed: bool,
     pods_are_listed: bool,
+    /// Whether pods may not be read: then they are not asked for either.
+    pods_are_forbidden: bool,
     /// The Jobs of the pods that the list at hand named, with them.
     pods: Option<HashSet<(Box<str>, Box<str>)>>,
 }
@@ -103,8 +107,8 @@ impl Cache {
     /// The Jobs of which the watch does not tell all: pods without our labels, and those that came before their Job.
     pub(super) fn overlooked(&mut self) -> Output {
         let mut output = Output::default();
-        let uids: Vec<Box<str>> =
-            self.jobs.iter().filter(|(_, entry)| entry.is_overlooked()).map(|(uid, _)| uid.clone()).collect();
+        let overlooked = self.jobs.iter().filter(|(_, entry)| entry.is_overlooked());
+        let uids: Vec<Box<str>> = overlooked.map(|(uid, _)| uid.clone()).take(LOOKS).collect();
         for uid in uids {
             self.look(&uid, &mut output);
         }
@@ -179,6 +183,7 @@ impl Cache {
                 let listed = self.places[place].pods.take().unwrap_or_default();
                 self.forget_unlisted_pods(place, &listed);
                 self.places[place].pods_are_listed = true;
+                self.places[place].pods_are_forbidden = false;
                 self.conclude_list(output);
             }
             Told::Gone(pod) => {
@@ -192,6 +197,7 @@ impl Cache {
             }
             // Jobs are told of without them.
             Told::Forbidden => {
+                self.places[place].pods_are_forbidden = true;
                 self.places[place].pods_are_listed = true;
                 self.conclude_list(output);
             }
@@ -279,7 +285,7 @@ impl Cache {
             return;
         }
         let Some(entry) = self.jobs.get_mut(uid) else { return };
-        if entry.wants_a_look() {
+        if entry.wants_a_look() && !self.places[entry.place].pods_are_forbidden {
             self.look(uid, output);
             return;
         }
@@ -288,7 +294,9 @@ impl Cache {
     }
 
     fn look(&mut self, uid: &str, output: &mut Output) {
-        let Some(entry) = self.jobs.get(uid) else { return };
+        let Some(entry) = self.jobs.get(uid).filter(|entry| !self.places[entry.place].pods_are_forbidden) else {
+            return;
+        };
         if self.looking.insert(uid.into()) {
             output.look.push(Look { uid: uid.into(), job: entry.job.key() });
         }
@@ -358,10 +366,10 @@ impl Entry {
     }
 
     fn is_overlooked(&self) -> bool {
-        let live = self.pods.live().count();
-        let started = self.pods.live().any(|pod| pod.attempts > 0);
-        let is_missed = usize::try_from(self.job.status.active).unwrap_or(0) > live;
-        let is_unwatched = !self.job.metadata.is_unique() && !started;
+        let active = usize::try_from(self.job.status.active).unwrap_or(0);
+        let is_missed = active > self.pods.live().count();
+        let is_unwatched =
+            active > 0 && !self.job.metadata.is_unique() && self.pods.live().all(|pod| pod.attempts == 0);
         !self.job.is_over() && (is_missed || is_unwatched)
     }
 }

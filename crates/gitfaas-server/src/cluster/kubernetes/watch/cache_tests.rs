@@ -135,6 +135,15 @@ fn synced_waits_for_every_place() {
 }
 
 #[test]
+fn pods_that_may_not_be_read_are_not_asked_for() {
+    let mut bench = Bench(Cache::new(1));
+    assert_eq!(bench.jobs([job("a", &json!({"active": 1}))]), NONE);
+    assert_eq!(bench.take(Input::Pods(0, Told::Forbidden)), ["a pending", "synced"]);
+    assert!(bench.0.overlooked().look.is_empty());
+    assert_eq!(bench.job(job("a", &over("Failed"))), ["a failed: gave up"]);
+}
+
+#[test]
 fn jobs_that_may_not_be_listed_are_not_taken_for_gone() {
     let mut bench = Bench(Cache::new(1));
     assert_eq!(bench.take(Input::Jobs(0, Told::Forbidden)), NONE);
@@ -201,8 +210,8 @@ fn what_is_not_ours_is_not_told() {
 #[test]
 fn every_run_that_applied_a_job_with_a_fixed_name_is_told() {
     let mut bench = Bench::empty();
-    assert_eq!(bench.job(fixed("a", &json!({}))), ["a pending"]);
-    assert_eq!(bench.job(fixed("b", &json!({}))), ["a pending", "b pending"]);
+    assert_eq!(bench.job(fixed("a", &json!({"active": 1}))), ["a pending"]);
+    assert_eq!(bench.job(fixed("b", &json!({"active": 1}))), ["a pending", "b pending"]);
     assert_eq!(bench.0.overlooked().look.len(), 1, "its pods have no labels");
     let looked = Input::Looked("nightly".into(), Some(vec![running("nightly")]));
     assert_eq!(bench.take(looked), ["a running", "b running"]);
