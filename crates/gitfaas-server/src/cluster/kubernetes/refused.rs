@@ -162,9 +162,18 @@ fn immutable(key: &ObjectKey, status: &Status) -> String {
 }
 
 fn said(code: StatusCode, status: &Status) -> String {
-    let message = without_values(&status.message);
+    let lines: Vec<&str> = status.message.lines().map(without_source).collect();
+    let message = without_values(&lines.join("\n"));
     let message = shortened(message.trim(), WORDS);
     if message.is_empty() { format!("the API server answers {code}") } else { message }
+}
+
+/// A line without what it shows of the object itself: that may be what a Secret holds.
+fn without_source(line: &str) -> &str {
+    // Of what was sent, and of what was wanted otherwise.
+    let signs = [", error found in #", ", got &"];
+    let end = signs.iter().filter_map(|sign| line.find(sign)).min();
+    &line[..end.unwrap_or(line.len())]
 }
 
 /// A message whose long values are left out: they may hold the whole of a pod, with all that it is told in secret.
@@ -279,6 +288,22 @@ mod tests {
         let (_, reason) = verdict(422, &body);
         assert!(!reason.message.contains("f-5e6c"), "{}", reason.message);
         assert!(reason.message.ends_with(": too long"), "{}", reason.message);
+    }
+
+    #[test]
+    fn what_a_server_shows_of_the_object_is_not_kept() {
+        let read = "Secret in version \"v1\" cannot be handled as a Secret: v1.Secret.Data: decode base64: illegal base64 \
+                    data at input byte 6, error found in #10 byte of ...|:\"s3cret!\"}}|..., bigger context ...|s3cret!|...";
+        let typed = "failed to create typed patch object: errors:\n  .stringData.a: expected string, got \
+                     &value.valueUnstructured{Value:map[string]interface {}{\"x\":\"s3cret\"}}\n  .stringData.b: expected \
+                     string, got &value.valueUnstructured{Value:\"s3cret\"}";
+        for (code, message, kept) in [
+            (400, read, "v1.Secret.Data: decode base64: illegal base64 data at input byte 6"),
+            (500, typed, "errors:   .stringData.a: expected string   .stringData.b: expected string"),
+        ] {
+            let (_, reason) = verdict(code, &serde_json::json!({"message": message}).to_string());
+            assert!(reason.message.ends_with(kept) && !reason.message.contains("s3cret"), "{}", reason.message);
+        }
     }
 
     #[test]
