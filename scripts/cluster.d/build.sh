@@ -48,7 +48,8 @@ fetch_source() {
   local work=$1 mirror options
   mirror=$(debian_mirror) || return 1
   mkdir -p "$work/apt/lists/partial" "$work/apt/cache/archives/partial"
-  printf 'deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s bookworm main\n' "$mirror" >"$work/apt/sources.list"
+  printf 'deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s bookworm main\n' "$mirror" \
+    >"$work/apt/sources.list"
   options=(-o Dir::Etc::sourcelist="$work/apt/sources.list" -o Dir::Etc::sourceparts=/dev/null
     -o Dir::State::lists="$work/apt/lists" -o Dir::Cache="$work/apt/cache" -o APT::Sandbox::User=root)
   apt-get "${options[@]}" update -q=2 &&

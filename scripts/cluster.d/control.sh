@@ -27,7 +27,7 @@ keys() {
       openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$keys/authority.key" \
         -out "$keys/authority.crt" -subj /CN=gitfaas-tests -days 30 &&
       certificate server /CN=kube-apiserver \
-        "DNS:localhost,DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,IP:127.0.0.1,IP:$SERVICES.1,IP:$ADDRESS" &&
+        "DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,IP:$SERVICES.1,IP:$ADDRESS" &&
       certificate admin /O=system:masters/CN=admin DNS:admin
   } 2>"$RUN/openssl.log" || fail "the certificates could not be made; see $RUN/openssl.log"
 }
@@ -35,9 +35,10 @@ keys() {
 # certificate NAME SUBJECT ALTERNATIVE_NAMES
 certificate() {
   local keys=$RUN/keys
-  openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$keys/$1.key" -out "$keys/$1.csr" -subj "$2" &&
-    openssl x509 -req -in "$keys/$1.csr" -CA "$keys/authority.crt" -CAkey "$keys/authority.key" -CAcreateserial \
-      -out "$keys/$1.crt" -days 30 -extfile <(printf 'subjectAltName=%s' "$3")
+  openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$keys/$1.key" \
+    -out "$keys/$1.csr" -subj "$2" &&
+    openssl x509 -req -in "$keys/$1.csr" -CA "$keys/authority.crt" -CAkey "$keys/authority.key" \
+      -CAcreateserial -out "$keys/$1.crt" -days 30 -extfile <(printf 'subjectAltName=%s' "$3")
 }
 
 kubeconfig() {
@@ -45,7 +46,8 @@ kubeconfig() {
   {
     "${config[@]}" set-cluster gitfaas --server "https://$ADDRESS:6443" \
       --certificate-authority "$RUN/keys/authority.crt" --embed-certs
-    "${config[@]}" set-credentials admin --client-certificate "$RUN/keys/admin.crt" --client-key "$RUN/keys/admin.key" --embed-certs
+    "${config[@]}" set-credentials admin --client-certificate "$RUN/keys/admin.crt" \
+      --client-key "$RUN/keys/admin.key" --embed-certs
     "${config[@]}" set-context gitfaas --cluster gitfaas --user admin
     "${config[@]}" use-context gitfaas
   } >/dev/null
@@ -53,7 +55,8 @@ kubeconfig() {
 
 # Without it no pod is admitted to the namespace.
 control_done() {
-  until_true "the namespace default has its service account" 60 controllers kubectl get serviceaccount default --namespace default
+  until_true "the namespace default has its service account" 60 controllers \
+    kubectl get serviceaccount default --namespace default
 }
 
 start_etcd() {

@@ -17,7 +17,7 @@ import tarfile
 
 # As Debian has them: what is below /bin is below /usr/bin.
 MERGED = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "lib64": "usr/lib64"}
-FOLDERS = {"tmp": 0o1777, "etc": 0o755, "root": 0o700, "usr/bin": 0o755, "usr/sbin": 0o755, "usr/lib": 0o755, "usr/lib64": 0o755}
+FOLDERS = {"tmp": 0o1777, "root": 0o700, **dict.fromkeys(("etc", *MERGED.values()), 0o755)}
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 USELESS = ("__pycache__", "test", "tests", "idlelib", "lib2to3", "ensurepip", "pydoc_data")
 
@@ -120,13 +120,14 @@ def write(target, names, layer, config):
 
 def main():
     parser = argparse.ArgumentParser(prog="scripts/cluster image", description=__doc__)
+    several = {"action": "append", "default": []}
     parser.add_argument("archive", metavar="DIR", help="the cluster's folder (DIR)")
     parser.add_argument("name", metavar="NAME", help="the image's name and tag, as manifests will say it")
-    parser.add_argument("--name", dest="names", action="append", default=[], metavar="NAME", help="another name of it")
+    parser.add_argument("--name", dest="names", **several, metavar="NAME", help="another name of it")
     parser.add_argument("--busybox", action="store_true", help="with a shell and the usual programs")
     parser.add_argument("--python", action="store_true", help="with the standard library of /usr/bin/python3")
-    parser.add_argument("--program", action="append", default=[], metavar="PATH", help="a program of this machine, with its shared objects")
-    parser.add_argument("--add", action="append", default=[], metavar="TARGET=SOURCE", help="a file, or a folder with what is in it")
+    parser.add_argument("--program", **several, metavar="PATH", help="a program of this machine, with what it needs")
+    parser.add_argument("--add", **several, metavar="TARGET=SOURCE", help="a file, or a folder with what is in it")
     parser.add_argument("--entrypoint", type=json.loads, default=[], metavar="JSON", help="a list of strings")
     parser.add_argument("--workdir", default="/", metavar="PATH", help="where its programs begin")
     asked = parser.parse_args()

@@ -38,7 +38,7 @@ link_up() {
   flock 8
   local number network=${GITFAAS_CLUSTER_NET:-10.213}
   for ((number = 0; number < 256; number++)); do
-    [ -n "$(ip -4 addr show to "$network.$number.0/30")" ] || break
+    [ -n "$(ip -4 addr show to "$network.$number.0/30")" ] || [ -e "/sys/class/net/gitfaas$number" ] || break
   done
   [ "$number" -lt 256 ] || fail "no network $network.N.0/30 is free"
   LINK=gitfaas$number
@@ -54,7 +54,8 @@ link_up() {
 
 # What a verb has to know of the cluster that `up` made.
 save_settings() {
-  declare -p BOOT MACHINE CGROUP LINK HOST ADDRESS ETCD_FLAGS APISERVER_FLAGS | sed 's/^declare --/declare -g/' >"$RUN/settings"
+  declare -p BOOT MACHINE CGROUP LINK HOST ADDRESS ETCD_FLAGS APISERVER_FLAGS |
+    sed 's/^declare --/declare -g/' >"$RUN/settings"
 }
 
 # It may be one that `up` did not get far with.
@@ -72,7 +73,7 @@ inside() {
   nsenter --target "$(<"$RUN/machine.pid")" --net --mount -- "$@"
 }
 
-# launch PART COMMAND…: in the machine, in the background. Its process is the command itself: nsenter replaces itself by it.
+# launch PART COMMAND…: in the machine, in the background. Its process is the command's own: nsenter becomes it.
 launch() {
   local part=$1
   shift
@@ -115,8 +116,8 @@ until_true() {
   done
 }
 
-# end_everything: every process of the cluster is in its machine or, as a container, below its control group. What holds the
-# machine comes last, so that the namespace is nobody else's meanwhile.
+# end_everything: every process of the cluster is in its machine or, as a container, below its control group. What holds
+# the machine comes last.
 end_everything() {
   local pids deadline=$((SECONDS + 30))
   while mapfile -t pids < <(processes_of_cluster) && [ ${#pids[@]} -gt 0 ]; do
@@ -125,7 +126,7 @@ end_everything() {
     sleep 0.1
   done
   while [ -n "$(control_groups)" ] && [ "$SECONDS" -lt "$deadline" ]; do
-    control_groups | xargs rmdir 2>/dev/null || true
+    control_groups | xargs rmdir 2>/dev/null || sleep 0.1
   done
   if running machine; then
     stop machine
@@ -138,11 +139,22 @@ end_everything() {
 
 # What ends while it is looked at is no error.
 processes_of_cluster() {
-  if running machine; then
-    find /proc -mindepth 3 -maxdepth 3 -path '/proc/[0-9]*/ns/mnt' -lname "${MACHINE//[/\\[}" 2>/dev/null | cut -d / -f 3 |
-      grep -vxF "$(<"$RUN/machine.pid")" || true
+  if anything_runs; then
+    find /proc -mindepth 3 -maxdepth 3 -path '/proc/[0-9]*/ns/mnt' -lname "${MACHINE//[/\\[}" 2>/dev/null |
+      cut -d / -f 3 | grep -vxF "$(<"$RUN/machine.pid")" || true
   fi
   control_groups | sed 's#$#/cgroup.procs#' | xargs -r cat 2>/dev/null | sort -un || true
+}
+
+# While one of its processes lives, the number of its namespace is nobody else's.
+anything_runs() {
+  local pid
+  for pid in "$RUN"/*.pid; do
+    if running "$(basename "$pid" .pid)"; then
+      return
+    fi
+  done
+  return 1
 }
 
 # The deepest first.

@@ -31,7 +31,7 @@ node_done() {
 # Where the parts write to places that are fixed in them, they find folders of this cluster there.
 own_folders() {
   local place folder
-  for place in /var/lib/kubelet /var/log/pods /var/log/containers /var/lib/cni /tmp/hostpath_pv /run/netns /run/containerd; do
+  for place in /var/lib/kubelet /var/log/{pods,containers} /var/lib/cni /tmp/hostpath_pv /run/{netns,containerd}; do
     folder=$RUN/node$place
     mkdir -p "$place" "$folder"
     inside mount --bind "$folder" "$place"
@@ -113,8 +113,9 @@ maxPods: 200
 nodeStatusUpdateFrequency: 1s
 serializeImagePulls: false
 YAML
-  launch kubelet "$CACHE/bin/kubelet" --config="$RUN/kubelet.yaml" --kubeconfig="$RUN/kubeconfig" --hostname-override="$NODE" \
-    --node-ip="$ADDRESS" --container-runtime=remote --container-runtime-endpoint=unix:///run/containerd/containerd.sock
+  launch kubelet "$CACHE/bin/kubelet" --config="$RUN/kubelet.yaml" --kubeconfig="$RUN/kubeconfig" \
+    --hostname-override="$NODE" --node-ip="$ADDRESS" --container-runtime=remote \
+    --container-runtime-endpoint=unix:///run/containerd/containerd.sock
 }
 
 start_proxy() {
