@@ -44,8 +44,9 @@ pub trait Cluster: Send + Sync + 'static {
     /// [`ApplyError`], which says whether trying again can help.
     async fn apply(&self, owner: Owner, manifest: &Admitted<Manifest>) -> Result<ObjectKey, ApplyError>;
 
-    /// Everything about our Jobs: first how each one stands now, then [`ClusterEvent::Synced`], then every change, for
-    /// as long as the stream is kept. May be called again after a stream ended.
+    /// Everything about our Jobs: first how each one stands now, then [`ClusterEvent::Synced`], then every change. It
+    /// ends when the cluster is stopped, and when something may have happened that it does not know of: then it is
+    /// called again.
     fn watch(&self) -> BoxStream<'static, ClusterEvent>;
 
     /// Whether a Job exists, whether or not it is watched.

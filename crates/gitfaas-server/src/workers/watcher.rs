@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use gitfaas_core::id::RunId;
@@ -9,6 +10,7 @@ use gitfaas_core::run::ObjectKey;
 use gitfaas_core::run::machine::Observation;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::cluster::{Cluster, ClusterError, ClusterEvent};
 use crate::engine::{Engine, EngineError, ErrorCode};
@@ -18,7 +20,22 @@ const LANES: usize = 32;
 /// Events waiting in a lane before the stream is made to wait.
 const WAITING: usize = 64;
 
+/// The least time between two lists of everything.
+const LEAST_WAIT: Duration = Duration::from_secs(1);
+
 pub(super) async fn run(engine: Arc<Engine>, cluster: Arc<dyn Cluster>) {
+    loop {
+        let begun = Instant::now();
+        follow(&engine, &cluster).await;
+        if engine.draining().is_cancelled() {
+            return;
+        }
+        tokio::time::sleep_until(begun + LEAST_WAIT).await;
+    }
+}
+
+/// Feeds one stream to the engine, from its list of everything to its end.
+async fn follow(engine: &Arc<Engine>, cluster: &Arc<dyn Cluster>) {
     let mut failures = 0;
     // Taken before the list begins: a Job that the ledger knew before must be in the list, or it is gone.
     let known = loop {
@@ -26,11 +43,11 @@ pub(super) async fn run(engine: Arc<Engine>, cluster: Arc<dyn Cluster>) {
             Ok(known) => break known,
             Err(error) => {
                 failures += 1;
-                super::wait_after(&engine, failures, "watcher", &error).await;
+                super::wait_after(engine, failures, "watcher", &error).await;
             }
         }
     };
-    let lanes = Lanes::start(&engine);
+    let lanes = Lanes::start(engine);
     let mut missing = JoinSet::new();
     let mut listed = Some(HashSet::new());
     let mut events = cluster.watch();

@@ -89,6 +89,8 @@ impl Watcher {
         loop {
             let output = tokio::select! {
                 input = told.recv() => match input {
+                    // A Job can have come and gone unseen, and only who knows what was applied can miss it.
+                    Some(Input::Jobs(_, Told::Begin)) if self.cache.is_synced() => return,
                     Some(input) => self.cache.take(input),
                     None => return,
                 },

@@ -92,6 +92,11 @@ impl Cache {
         }
     }
 
+    /// Whether everything has been told once.
+    pub(super) fn is_synced(&self) -> bool {
+        self.synced
+    }
+
     /// Takes in what was told.
     pub(super) fn take(&mut self, input: Input) -> Output {
         let mut output = Output::default();
