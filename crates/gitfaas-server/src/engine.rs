@@ -71,6 +71,9 @@ use crate::source::Source;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
+/// How many ended Jobs have their logs kept, or are let go, at once.
+const TURNS: usize = 16;
+
 /// What the engine is told at its start.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -145,6 +148,9 @@ pub struct Engine {
     hub: Arc<Hub>,
     ids: Ids,
     slots: Arc<Semaphore>,
+    // For what is done about ended Jobs. After a restart thousands may have ended, and logs are in memory while they are
+    // brought to the store.
+    turns: Semaphore,
     // A run that the ledger has as being applied, and that is not here, was left by a crash or an error.
     applying: Held,
     capturing: Held,
@@ -173,6 +179,7 @@ impl Engine {
     pub fn new(settings: Settings, parts: Parts, metrics: Metrics) -> Arc<Self> {
         Arc::new(Self {
             slots: Arc::new(Semaphore::new(settings.dispatches)),
+            turns: Semaphore::new(TURNS),
             settings,
             reach: parts.cluster.reach(),
             parts,

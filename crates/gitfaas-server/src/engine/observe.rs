@@ -7,6 +7,7 @@ use gitfaas_core::run::machine::{Effect, Event, Observation, step};
 use gitfaas_core::run::{ObjectKey, Phase, Run};
 
 use super::{Engine, EngineError, ErrorCode};
+use crate::cluster::ClusterError;
 
 /// The phases of runs whose Jobs may be alive.
 const MAY_LIVE: [Phase; 6] =
@@ -150,6 +151,7 @@ impl Engine {
             return Ok(());
         }
         for job in jobs(&run) {
+            let _turn = self.turns.acquire().await;
             let parts = self.parts.cluster.logs(job, self.settings.log_tail).await;
             let parts = parts.map_err(|error| EngineError::new(ErrorCode::ClusterUnavailable, error.message))?;
             self.parts.store.put_logs(run.id, run.try_no, &job.name, parts).await?;
@@ -163,7 +165,7 @@ impl Engine {
     async fn release(&self, run: RunId, jobs: &[ObjectKey]) {
         for job in jobs {
             let mut failures = 0;
-            while let Err(error) = self.parts.cluster.release(job).await {
+            while let Err(error) = self.release_in_turn(job).await {
                 failures += 1;
                 tracing::warn!(run.id = %run, %error, "cannot release the Job yet");
                 if !self.wait_to_ask_again(failures).await {
@@ -171,6 +173,11 @@ impl Engine {
                 }
             }
         }
+    }
+
+    async fn release_in_turn(&self, job: &ObjectKey) -> Result<(), ClusterError> {
+        let _turn = self.turns.acquire().await;
+        self.parts.cluster.release(job).await
     }
 }
 
