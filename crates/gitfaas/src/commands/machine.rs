@@ -180,6 +180,8 @@ fn folder_name(functions: &Path) -> String {
 /// Sends what the server logs to stderr, in the form that was asked for.
 pub(super) fn log(filter: &str, format: LogFormat) -> anyhow::Result<()> {
     let filter = EnvFilter::builder().parse(filter).map_err(|error| Usage(format!("--log: {error}")))?;
+    // It calls each answer that is no success an error; what becomes of one is said where it is handled.
+    let filter = filter.add_directive("kube_client::client::builder=off".parse()?);
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let begun = match format {
         LogFormat::Json => lines.json().try_init(),
