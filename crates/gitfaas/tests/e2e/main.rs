@@ -9,9 +9,14 @@
 mod applied;
 mod brought_up;
 mod complete;
+mod ends;
 mod fate;
+mod faults;
 mod foretold;
 mod in_pod;
+mod kill;
+mod many;
+mod outage;
 mod pipeline;
 mod rights;
 mod support;

@@ -1,8 +1,12 @@
 //! What the tests on a cluster stand on: a namespace, the real server in it, and the API server's own word.
 
 mod api;
+mod faults;
 mod namespace;
 mod own;
+mod still;
+mod way;
+mod witness;
 
 // Shared with the tests that need no cluster, which use more of it.
 #[path = "../it/support/machine.rs"]
@@ -23,12 +27,18 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub(crate) use self::api::Api;
+pub(crate) use self::faults::{Fault, Faults, Passed, RETRY_AFTER};
 pub(crate) use self::machine::{checkout, http, leave_out, program};
 pub(crate) use self::namespace::Namespace;
 pub(crate) use self::own::OwnCluster;
 pub(crate) use self::repository::Repository;
 pub(crate) use self::server::Server;
+pub(crate) use self::still::{
+    End, Publishing, all_applied, all_over, is_released, name_of, phases, reaches_cluster, run_of, runs_in, still,
+};
 pub(crate) use self::wait::within;
+pub(crate) use self::way::Way;
+pub(crate) use self::witness::Witness;
 
 /// How long a condition may take to come true on a cluster whose machine has other work. Only waited out when a test
 /// fails.

@@ -18,10 +18,12 @@ impl Api {
     pub(crate) async fn connect(kubeconfig: &Path) -> Self {
         // It may be installed already, by another test of this process.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let read = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig");
-        let config = kube::Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await;
-        let client = kube::Client::try_from(config.expect("a usable kubeconfig")).expect("a client");
-        Self { kubeconfig: kubeconfig.to_owned(), client }
+        Self { kubeconfig: kubeconfig.to_owned(), client: client(kubeconfig, true).await }
+    }
+
+    /// A client of its own, which asks once.
+    pub(crate) async fn asking_once(&self) -> kube::Client {
+        client(&self.kubeconfig, false).await
     }
 
     /// The same API server for who has this token; its kubeconfig is written to `file`.
@@ -36,11 +38,7 @@ impl Api {
     /// What there is at a path: an object or a list. `None` where there is nothing.
     pub(crate) async fn get(&self, path: &str) -> Option<Value> {
         let request = http::Request::get(path).body(Vec::new()).expect("a request");
-        match self.client.request(request).await {
-            Ok(found) => Some(found),
-            Err(kube::Error::Api(status)) if status.code == 404 => None,
-            Err(error) => panic!("GET {path}: {error}"),
-        }
+        self.found("GET", path, request).await
     }
 
     /// Posts JSON to a path, and gives what was made of it.
@@ -48,6 +46,27 @@ impl Api {
         let request = http::Request::post(path).header("content-type", "application/json");
         let request = request.body(body.to_string().into_bytes()).expect("a request");
         self.client.request(request).await.unwrap_or_else(|error| panic!("POST {path}: {error}"))
+    }
+
+    /// Changes what there is at a path by a merge patch. `None` where there is nothing.
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Option<Value> {
+        let request = http::Request::patch(path).header("content-type", "application/merge-patch+json");
+        let request = request.body(body.to_string().into_bytes()).expect("a request");
+        self.found("PATCH", path, request).await
+    }
+
+    /// Deletes what there is at a path. `None` where there is nothing.
+    pub(crate) async fn delete(&self, path: &str) -> Option<Value> {
+        let request = http::Request::delete(path).body(Vec::new()).expect("a request");
+        self.found("DELETE", path, request).await
+    }
+
+    async fn found(&self, verb: &str, path: &str, request: http::Request<Vec<u8>>) -> Option<Value> {
+        match self.client.request(request).await {
+            Ok(found) => Some(found),
+            Err(kube::Error::Api(status)) if status.code == 404 => None,
+            Err(error) => panic!("{verb} {path}: {error}"),
+        }
     }
 
     /// Runs `kubectl` and gives what it printed; it has to succeed.
@@ -67,4 +86,12 @@ impl Api {
         assert!(output.status.success(), "{args:?}: {said}\n{}", String::from_utf8_lossy(&output.stderr));
         said
     }
+}
+
+async fn client(kubeconfig: &Path, asks_again: bool) -> kube::Client {
+    let read = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig");
+    let config = kube::Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await;
+    let mut config = config.expect("a usable kubeconfig");
+    config.default_retry = asks_again;
+    kube::Client::try_from(config).expect("a client")
 }

@@ -14,6 +14,8 @@ static MADE: AtomicU32 = AtomicU32::new(0);
 pub(crate) struct Namespace {
     pub(crate) name: String,
     pub(crate) api: Api,
+    /// By which the server reaches the cluster.
+    kubeconfig: PathBuf,
     folder: tempfile::TempDir,
 }
 
@@ -34,28 +36,39 @@ impl Namespace {
     pub(crate) fn on(api: Api) -> Self {
         let name = format!("gitfaas-e2e-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         api.kubectl(&["create", "namespace", &name]);
-        Self { name, api, folder: tempfile::tempdir().expect("a folder") }
+        Self { name, kubeconfig: api.kubeconfig.clone(), api, folder: tempfile::tempdir().expect("a folder") }
+    }
+
+    /// The same, with a server that reaches the cluster by this kubeconfig.
+    pub(crate) fn through(mut self, kubeconfig: &Path) -> Self {
+        kubeconfig.clone_into(&mut self.kubeconfig);
+        self
     }
 
     /// `gitfaas serve` for this namespace over a folder, ready.
     pub(crate) async fn serve(&self, functions: &Path) -> Server {
-        self.serve_as(&self.api, functions, &[]).await
+        Server::launch(self.command(functions, 0), self.data()).ready().await
     }
 
     /// The same with the rights that `account` has, and more arguments.
     pub(crate) async fn serve_as(&self, account: &Api, functions: &Path, args: &[&str]) -> Server {
-        let mut command = self.command_as(account, functions, 0);
+        let mut command = self.command_by(&account.kubeconfig, functions, 0);
         command.args(args);
         Server::launch(command, self.data()).ready().await
     }
 
-    fn command_as(&self, account: &Api, functions: &Path, port: u16) -> Command {
+    /// The command that starts it; for those who start it more than once, or want to change something about it.
+    pub(crate) fn command(&self, functions: &Path, port: u16) -> Command {
+        self.command_by(&self.kubeconfig, functions, port)
+    }
+
+    fn command_by(&self, kubeconfig: &Path, functions: &Path, port: u16) -> Command {
         // Pods have to reach it, where there are any.
         let host = variable("GITFAAS_E2E_HOST").unwrap_or_else(|| "127.0.0.1".to_owned());
         let mut command = Command::new(program());
         command.arg("serve").arg("--dir").arg(functions).arg("--data").arg(self.data());
         command.args(["--listen", &format!("{host}:{port}"), "--cluster", "kubernetes", "--namespace", &self.name]);
-        command.args(["--log", "warn"]).arg("--kubeconfig").arg(&account.kubeconfig);
+        command.args(["--log", "warn"]).arg("--kubeconfig").arg(kubeconfig);
         command
     }
 

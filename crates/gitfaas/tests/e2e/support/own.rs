@@ -42,6 +42,36 @@ impl OwnCluster {
         self.cluster("start", &[part], &[]);
     }
 
+    /// Makes etcd forget everything but the present: who asks for changes since an earlier time is told that it is gone.
+    pub(crate) fn compact(&self) {
+        let revision = self.etcd("maintenance/status", "{}");
+        let revision = revision["header"]["revision"].as_str().expect("a revision");
+        self.etcd("kv/compaction", &format!(r#"{{"revision": "{revision}", "physical": true}}"#));
+    }
+
+    /// Asks etcd, which is reached from inside only.
+    fn etcd(&self, what: &str, body: &str) -> serde_json::Value {
+        let machine = self.pid("machine").as_raw_nonzero().to_string();
+        let url = format!("http://127.0.0.1:2379/v3/{what}");
+        let mut curl = Command::new("nsenter");
+        curl.args([
+            "--target",
+            &machine,
+            "--net",
+            "curl",
+            "--fail",
+            "--silent",
+            "--noproxy",
+            "*",
+            "--data",
+            body,
+            &url,
+        ]);
+        let output = curl.output().expect("nsenter");
+        assert!(output.status.success(), "etcd: {what}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+
     /// The process of a part, for signals.
     pub(crate) fn pid(&self, part: &str) -> rustix::process::Pid {
         let number = std::fs::read_to_string(self.run().join(format!("{part}.pid"))).expect("a pid file");

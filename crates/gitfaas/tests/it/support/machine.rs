@@ -4,7 +4,8 @@
 pub(crate) fn http() -> reqwest::Client {
     // It may be installed already, by another test of this process.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().no_proxy().build().expect("a client")
+    // Each request has a connection of its own: servers are killed and started again.
+    reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().expect("a client")
 }
 
 /// The program under test.

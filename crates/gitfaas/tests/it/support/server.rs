@@ -12,6 +12,7 @@ use super::{eventually, http, program};
 /// A server and its data folder, which outlives a kill.
 pub(crate) struct Server {
     process: Child,
+    http: reqwest::Client,
     pub(crate) url: String,
     pub(crate) data: PathBuf,
     // Dropped last: the folder is there for as long as anything may write to it.
@@ -79,7 +80,7 @@ impl Server {
     /// Starts `command`, whose data folder is `data`.
     pub(crate) fn launch(command: Command, data: PathBuf) -> Self {
         let (process, url) = begin(command);
-        Self { process, url, data, folder: None }
+        Self { process, http: http(), url, data, folder: None }
     }
 
     /// The same, once it has a catalog.
@@ -90,7 +91,7 @@ impl Server {
 
     async fn until_ready(&self) {
         eventually("the server is ready", async || {
-            let reply = http().get(format!("{}/readyz", self.url)).send().await.ok()?;
+            let reply = self.http.get(format!("{}/readyz", self.url)).send().await.ok()?;
             reply.status().is_success().then_some(())
         })
         .await;
@@ -140,7 +141,7 @@ impl Server {
         headers: &[(&str, &str)],
         body: impl Into<reqwest::Body>,
     ) -> Reply {
-        let mut request = http().request(method, format!("{}{path}", self.url)).body(body);
+        let mut request = self.http.request(method, format!("{}{path}", self.url)).body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
