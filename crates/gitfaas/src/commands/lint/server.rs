@@ -190,3 +190,64 @@ fn shown(params: &Params) -> String {
     let values = params.iter().map(|(name, value)| format!("{name}={}", value.chars().take(60).collect::<String>()));
     values.chain([format!("the message `{MESSAGE}`")]).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use gitfaas_core::catalog::Catalog;
+    use gitfaas_server::source::directory::DirectorySource;
+
+    use super::*;
+
+    /// The functions of a folder with a topic `t`, whose one template is this.
+    async fn functions(params: &str, template: &str) -> (tempfile::TempDir, Functions) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = format!(r#"{{"topics": [{{"name": "t", "configs": ["a.yaml"], "params": {params}}}]}}"#);
+        std::fs::write(folder.path().join("config.json"), config).expect("written");
+        std::fs::write(folder.path().join("a.yaml"), template).expect("written");
+        let source = DirectorySource::new(folder.path(), "config.json").expect("a source");
+        let functions = Functions::read(&source).await.expect("functions");
+        (folder, functions)
+    }
+
+    fn tried(catalog: &Catalog) -> Result<(Params, Vec<Admitted<Manifest>>), Option<Problem>> {
+        let topic = catalog.topics().next().expect("a topic");
+        let version = topic.version.as_ref().expect("a version");
+        let policy = Policy::default();
+        Trial { topic, version, function: &version.functions[0], policy: &policy, namespace: "own" }.objects()
+    }
+
+    #[tokio::test]
+    async fn a_parameter_that_has_to_begin_a_name_is_a_letter_and_the_others_are_numbers() {
+        let service = "{apiVersion: v1, kind: Service, metadata: {name: '{{who}}'}, spec: {ports: [{port: {{port}}}]}}";
+        let (_folder, functions) = functions("{}", service).await;
+        let (params, objects) = tried(&functions.catalog).expect("objects");
+        assert_eq!(shown(&params), "port=1, who=a, the message `{}`");
+        assert!(objects[0].json.contains(r#""port":1"#), "{}", objects[0].json);
+    }
+
+    #[tokio::test]
+    async fn what_no_value_is_known_for_is_not_tried_and_says_so() {
+        let rule = r#"{"day": {"type": "string", "pattern": "^[0-9]{2}/[0-9]{2}$"}}"#;
+        let map = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {day: '{{day}}'}}";
+        let (_folder, functions) = functions(rule, map).await;
+        let why = tried(&functions.catalog).expect_err("no value").expect("a problem");
+        assert!(why.message.ends_with("no value is known that `day` may have"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn what_comes_before_an_object_in_its_file_may_be_what_it_needs() {
+        let definition = "{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: carts.shop}, \
+                          spec: {group: shop, names: {kind: Cart}}}";
+        let file = format!(
+            "{definition}\n---\n{{apiVersion: shop/v1, kind: Cart, metadata: {{name: a}}}}\n---\n\
+             {{apiVersion: other/v1, kind: Cart, metadata: {{name: a}}}}\n---\n\
+             {{apiVersion: v1, kind: Namespace, metadata: {{name: own}}}}\n---\n\
+             {{apiVersion: v1, kind: ConfigMap, metadata: {{name: a, namespace: own}}}}\n"
+        );
+        let (_folder, functions) = functions("{}", &file).await;
+        let (_, objects) = tried(&functions.catalog).expect("objects");
+        let way = |earlier: usize, later: usize| makes_way(&objects[earlier], &objects[later]);
+        assert!(way(0, 1) && way(3, 4));
+        assert!(!way(0, 2) && !way(0, 4) && !way(3, 1) && !way(1, 4));
+    }
+}
