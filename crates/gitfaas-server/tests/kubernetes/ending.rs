@@ -49,7 +49,7 @@ async fn a_container_that_is_started_again_in_its_pod_makes_attempts() {
 async fn a_function_that_used_too_much_memory_is_told_so() {
     let Some(mut bench) = Bench::open("too much memory").await else { return };
     let job = with(
-        shell("hungry", "tail /dev/zero"),
+        shell("hungry", "tail /dev/zero; sleep 2; exit 137"),
         &format!("{CONTAINER}/resources"),
         json!({"limits": {"memory": "16Mi"}}),
     );

@@ -8,13 +8,14 @@ mod tail;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use http::StatusCode;
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
 pub(super) use self::follow::follow;
 pub(super) use self::reading::Reading;
+use self::reading::lost;
 pub(super) use self::starts::{Start, StartId, starts};
 use super::calls::Calls;
 use super::feed::{self, Trouble};
@@ -73,6 +74,7 @@ pub(super) async fn read(
         } else {
             let (namespace, follow) = (place.namespace.as_str(), is_over && start.runs);
             match (Reading { calls, namespace, start: &start, follow }).tail(tail, deadline).await {
+                // A node that does not come back must not keep the other logs.
                 Err(error) if start.is_past(given_up) => Some((lost(&error), 0)),
                 read => read?,
             }
@@ -84,11 +86,6 @@ pub(super) async fn read(
     Ok(parts.into_iter().flatten().collect())
 }
 
-/// What stands for a log that is not read any more: that of a node that does not come back must not keep the others.
-fn lost(error: &ClusterError) -> Bytes {
-    format!("[the log is lost: {error}]\n").into()
-}
-
 /// The last `tail` bytes of what was kept.
 fn shortened((text, cut): &Text, tail: u64) -> Text {
     let too_many = text.len().saturating_sub(usize::try_from(tail).unwrap_or(usize::MAX));
@@ -98,13 +95,20 @@ fn shortened((text, cut): &Text, tail: u64) -> Text {
 /// The pods of a Job that exist; not those of an earlier one of the same name.
 pub(super) async fn pods(calls: &Calls, place: &Place, job: Option<&Job>) -> Result<Vec<Pod>, ClusterError> {
     let listed = feed::list(calls, &pods_of(&place.job, Some(&place.namespace))).await;
-    let mut pods: Vec<Pod> = listed.map_err(|trouble| ClusterError {
-        message: match trouble {
-            Trouble::Refused(answer) => return unexpected("list the pods of the Job", &answer),
-            Trouble::Failed(why) | Trouble::Unreadable(why) => why,
-            Trouble::Expired | Trouble::Left => "the list of pods broke off".to_owned(),
-        },
-    })?;
+    let mut pods: Vec<Pod> = match listed {
+        Ok(pods) => pods,
+        // Waiting for the right would keep the Job for ever.
+        Err(Trouble::Refused(answer)) if answer.status == StatusCode::FORBIDDEN => {
+            let error = unexpected("list the pods of a Job", &answer);
+            tracing::warn!(job = place.job, %error, "there will be no logs without that right");
+            Vec::new()
+        }
+        Err(Trouble::Refused(answer)) => return Err(unexpected("list the pods of the Job", &answer)),
+        Err(Trouble::Failed(message) | Trouble::Unreadable(message)) => return Err(ClusterError { message }),
+        Err(Trouble::Expired | Trouble::Left) => {
+            return Err(ClusterError { message: "the list of pods broke off".to_owned() });
+        }
+    };
     let uid = job.map(|job| &*job.metadata.uid);
     pods.retain(|pod| pod.metadata.job().is_some_and(|(_, job)| uid.is_none_or(|uid| uid == job)));
     Ok(pods)

@@ -91,6 +91,12 @@ impl Meta {
         self.labels.owner().or_else(|| self.annotations.owner())
     }
 
+    /// Leaves out what has been read from it: thousands of these are kept.
+    pub(super) fn forget_marks(&mut self) {
+        (self.uid, self.labels, self.annotations) = (Box::default(), Marks::default(), Marks::default());
+        self.owner_references = Vec::new();
+    }
+
     /// Whether it belongs to one run alone.
     pub(super) fn is_unique(&self) -> bool {
         self.labels.run.is_some()

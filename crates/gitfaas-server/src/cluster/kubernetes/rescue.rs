@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::calls::Calls;
 use super::logs::{Place, Reading, Start, StartId, starts};
 use super::objects::{Job, Pod};
+use crate::cluster::ClusterError;
 
 /// Pods whose logs are read at once. Others wait for their turn, and may be gone by then.
 const AT_ONCE: usize = 32;
@@ -25,6 +26,9 @@ const AT_ONCE: usize = 32;
 const TAIL: u64 = 1024 * 1024;
 /// The most bytes that are kept of all.
 const MOST: usize = 64 * 1024 * 1024;
+/// How often a log is tried to be read, and the wait in between.
+const TRIES: u32 = 5;
+const AGAIN: Duration = Duration::from_secs(1);
 /// How long logs are kept that nobody asks for, and how long a pod may take to end.
 const KEPT: Duration = Duration::from_hours(1);
 
@@ -112,14 +116,27 @@ impl Rescue {
     }
 
     async fn read_start(&self, place: &Place, start: &Start, deadline: Instant) {
-        let reading = Reading { calls: &self.calls, namespace: &place.namespace, start, follow: start.runs };
-        match reading.tail(TAIL, deadline).await {
-            Ok(Some(text)) => self.lock().put(start, text),
-            Ok(None) => {}
-            Err(error) => {
-                tracing::warn!(job = place.job, pod = &*start.pod, %error, "the log of a pod that ends is lost");
+        // What breaks off is read again from its beginning, while the pod is still there.
+        for left in (0..TRIES).rev() {
+            match self.try_to_read(place, start, deadline).await {
+                Err(error) if left == 0 => {
+                    tracing::warn!(job = place.job, pod = &*start.pod, %error, "the log of a pod that ends is lost");
+                }
+                Err(_) => {
+                    tokio::time::sleep(AGAIN).await;
+                    self.calls.circuit.closed().await;
+                }
+                Ok(()) => return,
             }
         }
+    }
+
+    async fn try_to_read(&self, place: &Place, start: &Start, deadline: Instant) -> Result<(), ClusterError> {
+        let reading = Reading { calls: &self.calls, namespace: &place.namespace, start, follow: start.runs };
+        if let Some(text) = reading.tail(TAIL, deadline).await? {
+            self.lock().put(start, text);
+        }
+        Ok(())
     }
 
     /// What is kept of the pods of a Job. Those that are still being read are waited for until the deadline, where there

@@ -20,7 +20,7 @@ use super::super::feed::{Collection, Feed, Told};
 use super::super::objects::{Job, Pod};
 use super::super::rescue::Rescue;
 use super::super::watch::pods_of;
-use super::reading::without_trouble;
+use super::reading::{Opened, without_trouble};
 use super::starts::{Start, StartId, by_id, starts};
 use super::{Place, Reading, pods};
 use crate::cluster::LogChunk;
@@ -254,8 +254,8 @@ impl Reader {
             follow: self.start.runs,
         };
         let mut body = match reading.open().await {
-            Ok(Some(body)) => body,
-            Ok(None) => return Ended::Gone,
+            Ok(Opened::Body(body)) => body,
+            Ok(Opened::Nothing | Opened::Forbidden(_)) => return Ended::Gone,
             Err(error) => {
                 tracing::debug!(%error, "a log that is followed broke off");
                 return Ended::Broken;

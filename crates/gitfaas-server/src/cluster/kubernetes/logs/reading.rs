@@ -25,8 +25,8 @@ pub(in super::super) struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// The answer as it comes in; `None` when there is no log (any more, or yet).
-    pub(super) async fn open(&self) -> Result<Option<Body>, ClusterError> {
+    /// The answer as it begins.
+    pub(super) async fn open(&self) -> Result<Opened, ClusterError> {
         let Start { pod, container, previous, .. } = self.start;
         let place = format!(
             "/api/v1/namespaces/{}/pods/{}/log?container={}&follow={}&previous={previous}",
@@ -40,9 +40,10 @@ impl Reading<'_> {
         request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let response = self.calls.open(request).await?;
         match response.status() {
-            status if status.is_success() => Ok(Some(response.into_body())),
+            status if status.is_success() => Ok(Opened::Body(response.into_body())),
             // The pod is gone, or the container: it waits to be started, or was removed.
-            StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => Ok(None),
+            StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => Ok(Opened::Nothing),
+            StatusCode::FORBIDDEN => Ok(Opened::Forbidden(unexpected("read a log", &self.calls.read(response).await?))),
             _ => Err(unexpected("read a log", &self.calls.read(response).await?)),
         }
     }
@@ -53,7 +54,12 @@ impl Reading<'_> {
         most: u64,
         deadline: Instant,
     ) -> Result<Option<(Bytes, u64)>, ClusterError> {
-        let Some(mut body) = self.open().await? else { return Ok(None) };
+        let mut body = match self.open().await? {
+            Opened::Body(body) => body,
+            Opened::Nothing => return Ok(None),
+            // Waiting for the right would keep the Job for ever.
+            Opened::Forbidden(error) => return Ok(Some((lost(&error), 0))),
+        };
         let mut tail = Tail::new(most);
         loop {
             let silent = if self.follow { deadline } else { deadline.min(Instant::now() + self.calls.timeout) };
@@ -76,6 +82,21 @@ impl Reading<'_> {
         let (text, cut) = tail.into_parts();
         Ok(Some((if self.follow { without_trouble(text) } else { text }, cut)))
     }
+}
+
+/// How an answer begins.
+pub(super) enum Opened {
+    /// The log, as it comes in.
+    Body(Body),
+    /// There is none (any more, or yet).
+    Nothing,
+    /// It may not be read.
+    Forbidden(ClusterError),
+}
+
+/// What stands for a log that cannot be read.
+pub(super) fn lost(error: &ClusterError) -> Bytes {
+    format!("[the log is lost: {error}]\n").into()
 }
 
 /// Without what a kubelet writes at the end of a log that is followed when its container is removed.

@@ -48,6 +48,8 @@ pub(super) struct Look {
 /// What is remembered of a Job.
 struct Entry {
     job: Job,
+    /// Whether it belongs to one run alone.
+    is_unique: bool,
     /// For whom it was applied, as far as that was seen: one, unless its name is fixed.
     owners: Vec<Owner>,
     pods: Pods,
@@ -74,7 +76,8 @@ struct Place {
 
 /// What is remembered.
 pub(super) struct Cache {
-    jobs: HashMap<Box<str>, Entry>,
+    /// By uid. Boxed, so that the room for those to come is small.
+    jobs: HashMap<Box<str>, Box<Entry>>,
     places: Vec<Place>,
     looking: HashSet<Box<str>>,
     early: VecDeque<Warning>,
@@ -112,6 +115,9 @@ impl Cache {
     /// The Jobs of which the watch does not tell all: pods without our labels, and those that came before their Job.
     pub(super) fn overlooked(&mut self) -> Output {
         let mut output = Output::default();
+        if !self.synced {
+            return output;
+        }
         let overlooked = self.jobs.iter().filter(|(_, entry)| entry.is_overlooked());
         let uids: Vec<Box<str>> = overlooked.map(|(uid, _)| uid.clone()).take(LOOKS).collect();
         for uid in uids {
@@ -147,14 +153,15 @@ impl Cache {
         }
     }
 
-    fn put(&mut self, place: usize, job: Job, output: &mut Output) {
+    fn put(&mut self, place: usize, mut job: Job, output: &mut Output) {
         let Some(owner) = job.metadata.owner() else { return };
-        let (uid, list) = (job.metadata.uid.clone(), self.places[place].list);
+        let (uid, list, is_unique) = (job.metadata.uid.clone(), self.places[place].list, job.metadata.is_unique());
+        job.metadata.forget_marks();
         let is_new = !self.jobs.contains_key(&uid);
-        let entry = self.jobs.entry(uid.clone()).or_insert_with(|| Entry::new(place));
-        entry.job = job;
-        entry.list = list;
+        let entry = self.jobs.entry(uid.clone()).or_insert_with(|| Box::new(Entry::new(place)));
+        (entry.job, entry.list, entry.is_unique) = (job, list, is_unique);
         if !entry.owners.contains(&owner) {
+            entry.owners.reserve_exact(1);
             entry.owners.push(owner);
             entry.told = None;
         }
@@ -227,7 +234,7 @@ impl Cache {
 
     fn forget_unlisted_pods(&mut self, place: usize, listed: &HashSet<(Box<str>, Box<str>)>) {
         // Pods without our labels are in no list.
-        let entries = self.jobs.iter_mut().filter(|(_, entry)| entry.place == place && entry.job.metadata.is_unique());
+        let entries = self.jobs.iter_mut().filter(|(_, entry)| entry.place == place && entry.is_unique);
         for (job, entry) in entries {
             let uids: Vec<Box<str>> = entry.pods.here.iter().map(|pod| pod.uid.clone()).collect();
             for uid in uids {
@@ -332,6 +339,7 @@ impl Entry {
     fn new(place: usize) -> Self {
         Self {
             job: Job::default(),
+            is_unique: false,
             owners: Vec::new(),
             pods: Pods::default(),
             warning: None,
@@ -366,15 +374,14 @@ impl Entry {
 
     /// Whether its pods must be read before its end is told: they tell why it failed, and came another way.
     fn wants_a_look(&self) -> bool {
-        let is_told_by_pods = self.job.condition("Failed").is_some() || !self.job.metadata.is_unique();
+        let is_told_by_pods = self.job.condition("Failed").is_some() || !self.is_unique;
         !self.looked && !self.is_settled() && self.job.is_over() && is_told_by_pods
     }
 
     fn is_overlooked(&self) -> bool {
         let active = usize::try_from(self.job.status.active).unwrap_or(0);
         let is_missed = active > self.pods.live().count();
-        let is_unwatched =
-            active > 0 && !self.job.metadata.is_unique() && self.pods.live().all(|pod| pod.attempts == 0);
+        let is_unwatched = active > 0 && !self.is_unique && self.pods.live().all(|pod| pod.attempts == 0);
         !self.job.is_over() && (is_missed || is_unwatched)
     }
 }

@@ -287,6 +287,6 @@ fn a_pod_that_is_gone_was_an_attempt_all_the_same() {
 
 #[test]
 fn little_is_kept_of_a_job() {
-    assert!(size_of::<Entry>() <= 640, "{}", size_of::<Entry>());
+    assert!(size_of::<Entry>() <= 480, "{}", size_of::<Entry>());
     assert!(size_of::<PodFacts>() <= 160, "{}", size_of::<PodFacts>());
 }
