@@ -49,20 +49,21 @@ async fn follow(engine: &Arc<Engine>, cluster: &Arc<dyn Cluster>) {
     };
     let lanes = Lanes::start(engine);
     let mut missing = JoinSet::new();
-    let mut listed = Some(HashSet::new());
+    // Not kept beyond the list: there may be many.
+    let mut listing = Some((known, HashSet::new()));
     let mut events = cluster.watch();
     while let Some(event) = events.next().await {
         match event {
             ClusterEvent::Job { run, observation } => {
-                if let Some(listed) = &mut listed {
+                if let Some((_, listed)) = &mut listing {
                     listed.insert((run, observation.job.clone()));
                 }
                 lanes.send(run, observation).await;
             }
             ClusterEvent::Synced => {
                 engine.worker_succeeded("watcher", None);
-                if let Some(listed) = listed.take() {
-                    let unlisted: Vec<_> = known.iter().filter(|known| !listed.contains(known)).cloned().collect();
+                if let Some((known, listed)) = listing.take() {
+                    let unlisted: Vec<_> = known.into_iter().filter(|known| !listed.contains(known)).collect();
                     let told = listed.into_iter().map(|(_, job)| job).collect();
                     missing.spawn(report_missing(engine.clone(), cluster.clone(), unlisted, told));
                 }
