@@ -26,20 +26,20 @@ impl Engine {
         }
     }
 
-    /// Waits before something is asked of the cluster again that failed so often: less, when the cluster comes back.
-    /// False when the server stops.
+    /// Waits before something is asked of the cluster again that failed so often: while it cannot be reached, until it
+    /// can. False when the server stops.
     pub(super) async fn wait_to_ask_again(&self, failures: u32) -> bool {
         let mut reach = self.reach();
         let down = *reach.borrow_and_update() != Reach::Up;
         let back = async {
-            if !down || reach.wait_for(|reach| *reach == Reach::Up).await.is_err() {
+            if reach.wait_for(|reach| *reach == Reach::Up).await.is_err() {
                 std::future::pending::<()>().await;
             }
         };
         let wait: Duration = self.settings.backoff.ceiling(failures);
         tokio::select! {
-            () = tokio::time::sleep(wait) => true,
-            () = back => true,
+            () = tokio::time::sleep(wait), if !down => true,
+            () = back, if down => true,
             () = self.stopping.cancelled() => false,
         }
     }
