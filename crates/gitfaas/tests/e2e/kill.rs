@@ -35,7 +35,7 @@ async fn each_acknowledged_run_has_one_job_ever_across_kills() {
         port = server.port();
         acknowledged.extend(publish_and_kill(&mut server, share).await);
         shares.push(share);
-        if round % 2 == 1 {
+        if round % 2 == 0 {
             ended_while_down += namespace.end_jobs(End::Complete).await;
         }
     }

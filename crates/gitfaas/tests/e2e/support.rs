@@ -34,7 +34,8 @@ pub(crate) use self::own::OwnCluster;
 pub(crate) use self::repository::Repository;
 pub(crate) use self::server::Server;
 pub(crate) use self::still::{
-    End, Publishing, all_applied, all_over, is_released, name_of, phases, reaches_cluster, run_of, runs_in, still,
+    End, Publishing, all_applied, all_over, has_ended, is_released, name_of, phases, reaches_cluster, run_of, runs_in,
+    still,
 };
 pub(crate) use self::wait::within;
 pub(crate) use self::way::Way;

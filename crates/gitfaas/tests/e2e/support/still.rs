@@ -36,7 +36,7 @@ pub(crate) fn name_of(job: &Value) -> &str {
 }
 
 /// Whether a Job has ended.
-fn has_ended(job: &Value) -> bool {
+pub(crate) fn has_ended(job: &Value) -> bool {
     let conditions = job["status"]["conditions"].as_array();
     conditions.is_some_and(|all| all.iter().any(|one| matches!(one["type"].as_str(), Some("Complete" | "Failed"))))
 }
