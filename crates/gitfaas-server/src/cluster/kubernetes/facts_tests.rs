@@ -131,6 +131,12 @@ fn between_two_attempts_a_job_runs() {
     "was killed because it used more memory than its limit (exit code 137)",
     Some(137)
 )]
+#[case::killed(
+    ended("12", 137, "Error"),
+    "BackoffLimitExceeded",
+    "was killed (exit code 137): if nobody did that, it needed more memory than it may have",
+    Some(137)
+)]
 #[case::no_program(
     pod("12", &json!({"phase": "Failed", "containerStatuses": [container(&json!({"terminated": {
         "exitCode": 128, "reason": "StartError", "startedAt": "1970-01-01T00:00:00Z",

@@ -5,6 +5,9 @@ use gitfaas_core::run::{JobState, Reason};
 use super::super::objects::{Condition, Container, Job, Pod, Terminated};
 use super::waiting::{sentence, word};
 
+/// The exit code of what was killed.
+const KILLED: i32 = 137;
+
 /// How a start ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) struct End {
@@ -31,6 +34,9 @@ impl End {
             format!("was killed because it used more memory than its limit (exit code {})", ended.exit_code)
         } else if matches!(ended.reason.as_str(), "StartError" | "ContainerCannotRun") {
             "could not be started".to_owned()
+        } else if ended.exit_code == KILLED && pod.metadata.deletion_timestamp.is_none() {
+            // Not every node tells why.
+            format!("was killed (exit code {KILLED}): if nobody did that, it needed more memory than it may have")
         } else {
             format!("ended with exit code {}", ended.exit_code)
         };
