@@ -49,6 +49,10 @@ pub trait Cluster: Send + Sync + 'static {
     /// called again.
     fn watch(&self) -> BoxStream<'static, ClusterEvent>;
 
+    /// How long a Job stays at least, whatever becomes of it, unless somebody deletes or releases it: for so long applying
+    /// a try again makes nothing twice.
+    fn keeps(&self) -> Duration;
+
     /// Whether a Job exists, whether or not it is watched.
     ///
     /// # Errors
@@ -175,6 +179,11 @@ pub enum ApplyError {
         /// What was said.
         reason: Reason,
     },
+}
+
+impl ApplyError {
+    /// The code of a reason that says that nobody knows whether the cluster was reached.
+    pub const NO_ANSWER: &str = "NoAnswer";
 }
 
 /// The cluster did not answer, or not as it should.

@@ -49,6 +49,11 @@ pub enum ApplyFailure {
         /// What was said.
         reason: Reason,
     },
+    /// It was applied so long ago, perhaps, that nobody can tell whether it was.
+    Unknown {
+        /// What is known.
+        reason: Reason,
+    },
 }
 
 /// What the cluster says about one Job of one try.
@@ -207,6 +212,7 @@ fn apply_failed(run: &mut Run, objects: Vec<ObjectKey>, failure: ApplyFailure, n
             run.reason = Some(reason);
         }
         ApplyFailure::Final { reason } => finish(run, Phase::Failed, Some(reason), now),
+        ApplyFailure::Unknown { reason } => finish(run, Phase::Unknown, Some(reason), now),
     }
 }
 
@@ -293,7 +299,7 @@ fn finish(run: &mut Run, phase: Phase, reason: Option<Reason>, now: Timestamp) {
 }
 
 /// What a run in this state asks for. A function of the state alone, so that what a crash swallowed is asked again.
-fn effects(run: &Run) -> Vec<Effect> {
+pub fn effects(run: &Run) -> Vec<Effect> {
     if !run.phase.is_final() {
         return Vec::new();
     }

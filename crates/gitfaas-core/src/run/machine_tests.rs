@@ -95,6 +95,17 @@ fn a_final_phase_never_changes() {
 }
 
 #[test]
+fn a_run_that_was_applied_too_long_ago_to_tell_is_held_as_unknown() {
+    let applying = step(&queued(), Event::Marked(mark()), at(1)).next.expect("a mark");
+    let failure = ApplyFailure::Unknown { reason: reason("Forgotten") };
+    let run = step(&applying, Event::ApplyFailed(Vec::new(), failure), at(2)).next.expect("a verdict");
+    assert_eq!(
+        (run.phase, run.reason.clone(), run.is_dead_letter()),
+        (Phase::Unknown, Some(reason("Forgotten")), true)
+    );
+}
+
+#[test]
 fn telling_the_same_twice_changes_nothing() {
     let run = after(&applied_with(&[key("Job", "a")]), [seen("a", JobState::Running, 1)]);
     assert_eq!(step(&run, seen("a", JobState::Running, 1), at(50)).next, None);

@@ -181,6 +181,10 @@ impl Cluster for Kubernetes {
         watch::watch(self)
     }
 
+    fn keeps(&self) -> Duration {
+        self.settings.ttl_floor
+    }
+
     async fn exists(&self, job: &ObjectKey) -> Result<bool, ClusterError> {
         Ok(self.job(job).await?.is_some())
     }

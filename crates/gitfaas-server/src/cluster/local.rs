@@ -134,6 +134,11 @@ impl Cluster for LocalCluster {
         self.shared.feeds.watch(|| self.shared.standing())
     }
 
+    fn keeps(&self) -> Duration {
+        // A Job that was not released is never removed.
+        Duration::MAX
+    }
+
     async fn exists(&self, job: &ObjectKey) -> Result<bool, ClusterError> {
         Ok(self.shared.job(&FileName::of(job)).is_some())
     }

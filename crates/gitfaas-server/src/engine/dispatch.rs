@@ -18,9 +18,13 @@ use gitfaas_core::topic::TopicName;
 use jiff::Timestamp;
 
 use super::{Engine, EngineError};
-use crate::cluster::{ApplyError, Owner};
+use crate::cluster::{ApplyError, ClusterError, Owner};
 use crate::store::{Marking, Order, StoreError};
 
+/// The part of the time that a cluster keeps Jobs after which one is not counted on any more: clocks differ.
+const SPARE: u32 = 24;
+/// The reason of a run that was sent to the cluster and of which nobody knows whether it arrived.
+const NO_ANSWER: &str = ApplyError::NO_ANSWER;
 /// How many runs one look at the ledger takes.
 const BATCH: usize = 64;
 
@@ -162,6 +166,7 @@ impl Engine {
         if self.draining.is_cancelled() {
             return Ok(Taken::NotOurs);
         }
+        let forgotten = self.may_be_forgotten(&run);
         let gate = self.gate(&run.topic);
         // It may have been paused while this waited.
         if run.phase == Phase::Queued && gate.paused().is_some() {
@@ -184,19 +189,39 @@ impl Engine {
         }
         let engine = self.clone();
         self.tasks.spawn(async move {
-            engine.apply_stored(marked).await;
+            engine.apply_stored(marked, forgotten).await;
             drop((slot, hold));
         });
         Ok(Taken::Ours)
     }
 
-    async fn apply_stored(self: &Arc<Self>, run: Run) {
+    /// Whether an earlier life may have made the Jobs of a run so long ago that they may have been collected since.
+    fn may_be_forgotten(&self, run: &Run) -> bool {
+        let unanswered = run.reason.as_ref().is_some_and(|reason| reason.code == NO_ANSWER);
+        let tried_at = run.mark.as_ref().map(|mark| mark.at).or(run.due_at.filter(|_| unanswered));
+        let age = tried_at.and_then(|at| Duration::try_from(self.now().duration_since(at)).ok());
+        let keeps = self.parts.cluster.keeps();
+        age.is_some_and(|age| age >= keeps.saturating_sub(keeps / SPARE))
+    }
+
+    async fn apply_stored(self: &Arc<Self>, run: Run, forgotten: bool) {
         let recorded = async {
             let manifests = self.parts.store.manifests(run.id).await?;
             let message = self.parts.store.message(run.request()).await?.ok_or(StoreError::NotFound)?;
             Ok::<_, StoreError>((manifests, STANDARD.encode(&message.payload)))
         };
         match recorded.await {
+            Ok((manifests, payload)) if forgotten => match self.are_there(&run, &manifests, &payload).await {
+                Ok(true) => drop(self.apply(run, &manifests, &payload).await),
+                Ok(false) => {
+                    let failure = ApplyFailure::Unknown { reason: forgotten_reason() };
+                    self.settle_verdict(run, Event::ApplyFailed(Vec::new(), failure)).await;
+                }
+                Err(error) => {
+                    let failure = self.passing(&run, Reason::new(NO_ANSWER, error.message), None);
+                    self.settle_verdict(run, Event::ApplyFailed(Vec::new(), failure)).await;
+                }
+            },
             Ok((manifests, payload)) => drop(self.apply(run, &manifests, &payload).await),
             Err(StoreError::Unavailable(message)) => {
                 let failure = self.passing(&run, Reason::new("StoreUnavailable", message), None);
@@ -210,15 +235,26 @@ impl Engine {
         }
     }
 
+    /// Whether each Job exists that this try makes.
+    async fn are_there(&self, run: &Run, manifests: &[RecordedManifest], payload: &str) -> Result<bool, ClusterError> {
+        let fillings = self.fillings(run, payload);
+        for manifest in manifests {
+            let key = manifest.fill(&fillings).key;
+            if key.is_job() && !self.parts.cluster.exists(&key).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn fillings<'a>(&self, run: &Run, payload: &'a str) -> Fillings<'a> {
+        let (key, url) = (self.parts.store.ledger_key(), &self.settings.base_url);
+        Fillings::new(key, run.id, run.try_no, url, Cow::Borrowed(payload))
+    }
+
     /// Applies a marked run and settles what came of it; returns the run as it then stands.
     pub(super) async fn apply(self: &Arc<Self>, run: Run, manifests: &[RecordedManifest], payload: &str) -> Run {
-        let fillings = Fillings::new(
-            self.parts.store.ledger_key(),
-            run.id,
-            run.try_no,
-            &self.settings.base_url,
-            Cow::Borrowed(payload),
-        );
+        let fillings = self.fillings(&run, payload);
         // Admitted again: the policy may have become stricter since the run was accepted.
         let event = match admit_all(manifests, &fillings, &self.settings.policy) {
             Ok(admitted) => {
@@ -226,6 +262,11 @@ impl Engine {
                 let mut applied: Vec<ObjectKey> = Vec::with_capacity(admitted.len());
                 let mut failure = None;
                 for manifest in &admitted {
+                    // Made before, and perhaps gone since: made again it would run twice.
+                    if let Some(made) = made_before(&run, &manifest.key) {
+                        applied.push(made.clone());
+                        continue;
+                    }
                     match self.parts.cluster.apply(owner, manifest).await {
                         Ok(key) => applied.push(key),
                         Err(error) => {
@@ -290,6 +331,21 @@ impl Engine {
             }
         }
     }
+}
+
+/// The Job of this try that an earlier round of applying it made.
+fn made_before<'a>(run: &'a Run, wanted: &ObjectKey) -> Option<&'a ObjectKey> {
+    let is_it = |made: &ObjectKey| {
+        (&made.api_version, &made.kind, &made.name) == (&wanted.api_version, &wanted.kind, &wanted.name)
+            && (wanted.namespace.is_none() || wanted.namespace == made.namespace)
+    };
+    super::observe::jobs(run).find(|made| is_it(made))
+}
+
+fn forgotten_reason() -> Reason {
+    let message = "the server was away while it was being applied, for longer than a finished Job stays in the cluster, and \
+                   there is no Job of it: whether it ran is not known";
+    Reason::new("Forgotten", message)
 }
 
 /// A number from 0 to 1 from the machine's randomness.

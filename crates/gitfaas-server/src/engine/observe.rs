@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use gitfaas_core::id::RunId;
-use gitfaas_core::run::machine::{Effect, Event, Observation, step};
+use gitfaas_core::run::machine::{Effect, Event, Observation, effects, step};
 use gitfaas_core::run::{ObjectKey, Phase, Run};
 
 use super::{Engine, EngineError, ErrorCode};
-use crate::cluster::ClusterError;
 
 /// The phases of runs whose Jobs may be alive.
 const MAY_LIVE: [Phase; 6] =
@@ -32,15 +31,17 @@ impl Engine {
         self.tell(run, Event::Missing(job)).await.map(drop)
     }
 
-    /// The Jobs that the ledger believes to be alive, with their runs; also of runs that are over while a Job is not.
+    /// The Jobs that the ledger believes to be alive, with their runs; with `all` also of runs that are over while a Job
+    /// is not.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn live_jobs(&self) -> Result<Vec<(RunId, ObjectKey)>, EngineError> {
+    pub async fn live_jobs(&self, all: bool) -> Result<Vec<(RunId, ObjectKey)>, EngineError> {
+        let phases = if all { &MAY_LIVE[..] } else { &[Phase::Pending, Phase::Running] };
         let mut after = None;
         let mut live = Vec::new();
         loop {
-            let runs = self.parts.store.runs_in(&MAY_LIVE, after, 500).await?;
+            let runs = self.parts.store.runs_in(phases, after, 500).await?;
             let Some(last) = runs.last() else { return Ok(live) };
             after = Some(last.id);
             for run in runs {
@@ -106,12 +107,37 @@ impl Engine {
         });
     }
 
+    /// What is asked of the cluster for runs that are over, a few at once: thousands may end in a moment.
+    async fn in_turn<T>(&self, asked: impl Future<Output = T>) -> T {
+        let _turn = self.turns.acquire().await;
+        asked.await
+    }
+
+    /// Carries out what runs that are over still ask for, and nobody may be telling of any more: their Jobs may be gone.
+    ///
+    /// # Errors
+    /// When the store does not answer; call again.
+    pub async fn catch_up(self: &Arc<Self>) -> Result<(), EngineError> {
+        let mut after = None;
+        loop {
+            let runs = self.parts.store.runs_in(&MAY_LIVE, after, 500).await?;
+            let Some(last) = runs.last() else { return Ok(()) };
+            after = Some(last.id);
+            for run in runs {
+                // Those that are released are not listed any more.
+                for effect in effects(&run).into_iter().filter(|effect| !matches!(effect, Effect::Release(_))) {
+                    self.carry_out(&run, effect);
+                }
+            }
+        }
+    }
+
     /// Ends Jobs. What fails is tried again until the server stops; then the next one does it, when the cluster tells
     /// of the Job.
     async fn end(&self, run: RunId, jobs: &[ObjectKey]) {
         for job in jobs {
             let mut failures = 0;
-            while let Err(error) = self.parts.cluster.end(job).await {
+            while let Err(error) = self.in_turn(self.parts.cluster.end(job)).await {
                 failures += 1;
                 tracing::warn!(run.id = %run, %error, "cannot end the Job yet");
                 if !self.wait_to_ask_again(failures).await {
@@ -127,7 +153,7 @@ impl Engine {
         // One at a time: another one could keep, in place of the logs, that a Job which was let go has none.
         let Some(_hold) = self.capturing.hold(run.id) else { return };
         let mut failures = 0;
-        while let Err(error) = self.keep_logs(&run).await {
+        while let Err(error) = self.in_turn(self.keep_logs(&run)).await {
             if !error.may_pass() {
                 tracing::error!(run.id = %run.id, %error, "cannot keep the logs");
                 return;
@@ -151,7 +177,6 @@ impl Engine {
             return Ok(());
         }
         for job in jobs(&run) {
-            let _turn = self.turns.acquire().await;
             let parts = self.parts.cluster.logs(job, self.settings.log_tail).await;
             let parts = parts.map_err(|error| EngineError::new(ErrorCode::ClusterUnavailable, error.message))?;
             self.parts.store.put_logs(run.id, run.try_no, &job.name, parts).await?;
@@ -165,7 +190,7 @@ impl Engine {
     async fn release(&self, run: RunId, jobs: &[ObjectKey]) {
         for job in jobs {
             let mut failures = 0;
-            while let Err(error) = self.release_in_turn(job).await {
+            while let Err(error) = self.in_turn(self.parts.cluster.release(job)).await {
                 failures += 1;
                 tracing::warn!(run.id = %run, %error, "cannot release the Job yet");
                 if !self.wait_to_ask_again(failures).await {
@@ -173,11 +198,6 @@ impl Engine {
                 }
             }
         }
-    }
-
-    async fn release_in_turn(&self, job: &ObjectKey) -> Result<(), ClusterError> {
-        let _turn = self.turns.acquire().await;
-        self.parts.cluster.release(job).await
     }
 }
 

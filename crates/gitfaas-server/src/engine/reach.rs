@@ -8,6 +8,11 @@ use tokio::sync::watch;
 use super::Engine;
 use crate::cluster::Reach;
 
+/// After so many failures in a row something is asked for seldom only.
+const OFTEN: u32 = 10;
+/// The time between two tries then.
+const SELDOM: Duration = Duration::from_mins(10);
+
 impl Engine {
     /// Whether the cluster can be reached, now and whenever that changes. The channel is closed when that never does.
     pub fn reach(&self) -> watch::Receiver<Reach> {
@@ -36,7 +41,8 @@ impl Engine {
                 std::future::pending::<()>().await;
             }
         };
-        let wait: Duration = self.settings.backoff.ceiling(failures);
+        // What fails so often wants a person, a right for example.
+        let wait = if failures > OFTEN { SELDOM } else { self.settings.backoff.ceiling(failures) };
         tokio::select! {
             () = tokio::time::sleep(wait), if !down => true,
             () = back, if down => true,

@@ -8,9 +8,10 @@ use std::time::Instant;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use gitfaas_core::id::RunId;
+use gitfaas_core::manifest::Fillings;
 use gitfaas_core::message::{Message, MessageMeta};
-use gitfaas_core::run::machine::{Event, Observation, step};
-use gitfaas_core::run::{Phase, Run};
+use gitfaas_core::run::machine::{ApplyFailure, Event, Observation, step};
+use gitfaas_core::run::{Phase, Reason, Run};
 
 use super::*;
 use crate::clock::SystemClock;
@@ -141,6 +142,11 @@ impl Bench {
             assert!(Instant::now() < end, "it does not come to stand so: {run:?}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    /// What runs its manifests.
+    pub(crate) fn cluster(&self) -> Arc<dyn Cluster> {
+        self.engine.parts.cluster.clone()
     }
 
     /// Does to the ledger what no program of ours does.
@@ -320,11 +326,11 @@ async fn an_end_that_was_wanted_and_not_asked_for_is_asked_when_the_cluster_tell
     let bench = Bench::of("", "exec sleep 300").await;
     let run = bench.applied().await;
     // What a kill between the two leaves.
-    let reason = gitfaas_core::run::Reason::new("Cancelled", "somebody cancelled it");
+    let reason = Reason::new("Cancelled", "somebody cancelled it");
     let cancelled = step(&run, Event::Cancelled(reason), bench.engine.now()).next.expect("cancelled");
     assert!(bench.engine.parts.store.settle(&run, &cancelled).await.expect("settled"));
     let job = run.objects[0].key.clone();
-    let live = bench.engine.live_jobs().await.expect("read");
+    let live = bench.engine.live_jobs(true).await.expect("read");
     assert_eq!(live, [(run.id, job.clone())], "its disappearance would be noticed too");
     let state = gitfaas_core::run::JobState::Running;
     let seen = Observation { try_no: run.try_no, job, state, attempts: 1 };
@@ -333,5 +339,35 @@ async fn an_end_that_was_wanted_and_not_asked_for_is_asked_when_the_cluster_tell
     bench.engine.observe(run.id, end).await.expect("observed");
     let run = bench.until(run.id, |run| run.logs_captured).await;
     assert_eq!(run.phase, Phase::Cancelled);
-    assert!(bench.engine.live_jobs().await.expect("read").is_empty());
+    assert!(bench.engine.live_jobs(true).await.expect("read").is_empty());
+}
+
+#[tokio::test]
+async fn a_job_that_this_try_made_is_not_made_again_after_a_failure_that_passes() {
+    let bench = Bench::start().await;
+    let run = bench.queued().await;
+    let marked = step(&run, Event::Marked(bench.engine.mark()), bench.engine.now()).next.expect("a mark");
+    assert!(bench.engine.parts.store.settle(&run, &marked).await.expect("settled"));
+    // One of its Jobs was made, and ended, before another object of it failed in passing.
+    let key =
+        Fillings::new(bench.engine.parts.store.ledger_key(), run.id, run.try_no, &bench.engine.settings.base_url, "");
+    let manifests = bench.engine.parts.store.manifests(run.id).await.expect("manifests");
+    let job = manifests[0].fill(&key).key;
+    let failure = ApplyFailure::Passing { retry_at: bench.engine.now(), reason: Reason::new("Quota", "used up") };
+    bench.engine.tell(run.id, Event::ApplyFailed(vec![job.clone()], failure)).await.expect("told");
+    bench.engine.dispatch_due().await.expect("a look");
+    bench.until(run.id, |run| run.phase == Phase::Pending).await;
+    assert!(!bench.engine.parts.cluster.exists(&job).await.expect("told"), "nobody made it in truth");
+}
+
+#[tokio::test]
+async fn logs_that_an_earlier_life_did_not_keep_are_settled_though_their_job_is_gone() {
+    let bench = Bench::of("", "exit 3").await;
+    let run = bench.applied().await;
+    let end = bench.end_of(&run).await;
+    let over = step(&run, Event::Observed(end.clone()), bench.engine.now()).next.expect("an end");
+    assert!(bench.engine.parts.store.settle(&run, &over).await.expect("settled"));
+    bench.engine.parts.cluster.release(&end.job).await.expect("released");
+    bench.engine.catch_up().await.expect("caught up");
+    bench.until(run.id, |run| run.logs_captured).await;
 }

@@ -24,7 +24,8 @@ pub(super) async fn run(engine: Arc<Engine>) {
                 engine.worker_succeeded("dispatcher", Some(wait));
                 tokio::select! {
                     () = engine.queued() => {}
-                    () = reach_changed(&mut reach) => {}
+                    // What was marked when the cluster went away waits for it too.
+                    () = reach_changed(&mut reach) => recover_at = Instant::now(),
                     () = tokio::time::sleep(wait) => {}
                     () = engine.draining().cancelled() => {}
                 }

@@ -1,111 +1,75 @@
-//! Feeds what the cluster tells to the engine: in order for each run, side by side for different ones.
+//! Feeds what the cluster tells to the engine: in order for each run, side by side for different ones. Now and then it
+//! compares what the ledger believes to be alive with what the cluster tells of.
 
-use std::collections::HashSet;
+mod missing;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use gitfaas_core::id::RunId;
-use gitfaas_core::run::ObjectKey;
 use gitfaas_core::run::machine::Observation;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::MissedTickBehavior;
 
-use crate::cluster::{Cluster, ClusterError, ClusterEvent};
-use crate::engine::{Engine, EngineError, ErrorCode};
+use self::missing::Told;
+use crate::cluster::{Cluster, ClusterEvent};
+use crate::engine::{Engine, EngineError};
 
 /// Runs that are settled side by side: enough for the store to put many into one fsync.
 const LANES: usize = 32;
 /// Events waiting in a lane before the stream is made to wait.
 const WAITING: usize = 64;
+/// The time between two comparisons of the ledger with the cluster.
+const ROUND: Duration = Duration::from_mins(5);
 
-/// The least time between two lists of everything.
-const LEAST_WAIT: Duration = Duration::from_secs(1);
-
+/// Watches until the server stops.
 pub(super) async fn run(engine: Arc<Engine>, cluster: Arc<dyn Cluster>) {
+    let mut ends = 0;
     loop {
-        let begun = Instant::now();
-        follow(&engine, &cluster).await;
+        watch(&engine, &cluster).await;
+        // The cluster ends its stream when it is stopped, and that comes after this.
         if engine.draining().is_cancelled() {
             return;
         }
-        tokio::time::sleep_until(begun + LEAST_WAIT).await;
+        ends += 1;
+        tracing::error!("the cluster ended its watch; it is watched anew");
+        tokio::time::sleep(super::BACKOFF.ceiling(ends)).await;
     }
 }
 
-/// Feeds one stream to the engine, from its list of everything to its end.
-async fn follow(engine: &Arc<Engine>, cluster: &Arc<dyn Cluster>) {
-    let mut failures = 0;
-    // Taken before the list begins: a Job that the ledger knew before must be in the list, or it is gone.
-    let known = loop {
-        match engine.live_jobs().await {
-            Ok(known) => break known,
-            Err(error) => {
-                failures += 1;
-                super::wait_after(engine, failures, "watcher", &error).await;
-            }
-        }
-    };
+async fn watch(engine: &Arc<Engine>, cluster: &Arc<dyn Cluster>) {
     let lanes = Lanes::start(engine);
-    let mut missing = JoinSet::new();
-    // Not kept beyond the list: there may be many.
-    let mut listing = Some((known, HashSet::new()));
+    let (mut told, mut synced, mut rounds) = (Told::default(), false, JoinSet::new());
+    let mut round = tokio::time::interval(ROUND);
+    round.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut events = cluster.watch();
-    while let Some(event) = events.next().await {
+    loop {
+        let event = tokio::select! {
+            event = events.next() => event,
+            _ = round.tick(), if synced && rounds.is_empty() => {
+                rounds.spawn(missing::report(engine.clone(), cluster.clone(), told.clone(), false));
+                continue;
+            }
+            _ = rounds.join_next(), if !rounds.is_empty() => continue,
+        };
         match event {
-            ClusterEvent::Job { run, observation } => {
-                if let Some((_, listed)) = &mut listing {
-                    listed.insert((run, observation.job.clone()));
-                }
+            None => break,
+            Some(ClusterEvent::Job { run, observation }) => {
+                told.note(run, &observation);
                 lanes.send(run, observation).await;
             }
-            ClusterEvent::Synced => {
+            Some(ClusterEvent::Synced) => {
                 engine.worker_succeeded("watcher", None);
-                if let Some((known, listed)) = listing.take() {
-                    let unlisted: Vec<_> = known.into_iter().filter(|known| !listed.contains(known)).collect();
-                    let told = listed.into_iter().map(|(_, job)| job).collect();
-                    missing.spawn(report_missing(engine.clone(), cluster.clone(), unlisted, told));
+                round.reset();
+                if !std::mem::replace(&mut synced, true) {
+                    rounds.spawn(missing::report(engine.clone(), cluster.clone(), told.clone(), true));
                 }
             }
         }
     }
     lanes.finish().await;
-}
-
-/// Reports the Jobs that are gone of those that were not told of. `told` are those that were told of for other runs: two
-/// runs may have applied a Job of the same fixed name, and it is told of the later one.
-async fn report_missing(
-    engine: Arc<Engine>,
-    cluster: Arc<dyn Cluster>,
-    unlisted: Vec<(RunId, ObjectKey)>,
-    told: HashSet<ObjectKey>,
-) {
-    for (run, job) in unlisted {
-        let mut failures = 0;
-        while let Err(error) = report_if_missing(&engine, &*cluster, run, &job, told.contains(&job)).await {
-            failures += 1;
-            if !try_again(&engine, run, failures, &error).await {
-                break;
-            }
-        }
-    }
-}
-
-/// A Job also leaves the list when somebody takes its labels away, or when its namespace is not watched any more.
-async fn report_if_missing(
-    engine: &Arc<Engine>,
-    cluster: &dyn Cluster,
-    run: RunId,
-    job: &ObjectKey,
-    is_anothers: bool,
-) -> Result<(), EngineError> {
-    let unavailable = |error: ClusterError| EngineError::new(ErrorCode::ClusterUnavailable, error.message);
-    if !is_anothers && cluster.exists(job).await.map_err(unavailable)? {
-        tracing::warn!(run.id = %run, job = %job, "the Job exists and is not watched: how it ends is not seen");
-        return Ok(());
-    }
-    engine.miss(run, job.clone()).await
 }
 
 /// A task for each lane; a run always goes to the same one.

@@ -136,20 +136,21 @@ impl Applying<'_> {
         let existing = self.existing(key, path).await?;
         match &existing {
             Some(existing) if !existing.is_ours() => return Err(not_ours(key)),
+            Some(existing) if existing.is_unique() => return Err(taken(key)),
             // A Job runs once: applying it for this try again must not look like applying another one.
             Some(existing) if key.is_job() && existing.is_of(owner) => return Ok(()),
             _ => {}
         }
-        let place = format!("{path}/{}?fieldManager={MANAGER}", segment(&key.name));
+        let over = key.is_job() && existing.is_some_and(|existing| existing.is_over());
+        // One that is over is not made this run's: it would be told of as its end.
+        let try_out = if over { "&dryRun=All" } else { "" };
+        let place = format!("{path}/{}?fieldManager={MANAGER}{try_out}", segment(&key.name));
         let request = write(Method::PATCH, &place, "application/apply-patch+yaml", applied(manifest));
         let answer = self.calls.call(request).await?;
         if !answer.status.is_success() {
             return Err(self.no(key, &answer));
         }
-        match existing {
-            Some(existing) if key.is_job() && existing.is_over() => Err(already_over(key)),
-            _ => Ok(()),
-        }
+        if over { Err(already_over(key)) } else { Ok(()) }
     }
 
     async fn existing(&self, key: &ObjectKey, path: &str) -> Result<Option<Existing>, ApplyError> {
@@ -217,7 +218,7 @@ pub(super) fn not_ours(key: &ObjectKey) -> ApplyError {
 
 fn already_over(key: &ObjectKey) -> ApplyError {
     let message = format!(
-        "the {key} was applied, but it had ended before and Kubernetes runs a Job once, so nothing ran for this message: \
+        "the {key} exists already and has ended, and Kubernetes runs a Job once, so nothing would run for this message: \
          put {{{{RANDOM}}}} into its name, or let it be collected sooner (`ttlSecondsAfterFinished`)"
     );
     ApplyError::Final { reason: Reason::new("AlreadyOver", message) }

@@ -16,7 +16,7 @@ use super::circuit::{Circuit, CircuitOpen, chain};
 /// The largest answer, in bytes. An object has at most 1.5 MiB in etcd.
 const MOST: usize = 16 * 1024 * 1024;
 /// The longest wait that a server can ask for.
-const LONGEST_WAIT: Duration = Duration::from_mins(5);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
 /// What asks.
 #[derive(Clone)]

@@ -1,10 +1,10 @@
 //! The circuit: while an API server cannot be reached it is asked once a second whether it is back, and nothing else.
 //!
-//! A layer around every request, watches too. It opens when a connection fails, and when requests time out or fail on
-//! the server's side without one going well meanwhile; it closes when the server answers a probe. It repeats nothing:
-//! who made a request is told that it failed.
+//! A layer around every request, watches too. It opens when a connection fails or a request times out and none went well
+//! since it was sent, and when one after the other fails on the server's side; it closes when the server answers a
+//! probe. It repeats nothing: who made a request is told that it failed.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -25,6 +25,10 @@ const PROBE: Duration = Duration::from_secs(1);
 /// How long a probe may take: a server that is paused holds it for so long.
 const PROBE_PATIENCE: Duration = Duration::from_secs(3);
 
+/// How many answers in a row say that the server is unwell: one that fronts another (an aggregated API, a kubelet) can
+/// be, while all others are well.
+const UNWELL: u32 = 3;
+
 /// Nothing was sent, as the server could not be reached lately.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the API server cannot be reached: {0}")]
@@ -40,12 +44,14 @@ pub(super) struct Circuit {
     begun: Instant,
     /// When a request last went well, in milliseconds after `begun`.
     went_well: AtomicU64,
+    /// Answers since then that say that the server is unwell.
+    unwell: AtomicU32,
 }
 
 impl Circuit {
     pub(super) fn new() -> Arc<Self> {
         let (reach, begun) = (watch::Sender::new(Reach::Up), Instant::now());
-        Arc::new(Self { reach, begun, went_well: AtomicU64::new(0) })
+        Arc::new(Self { reach, begun, went_well: AtomicU64::new(0), unwell: AtomicU32::new(0) })
     }
 
     pub(super) fn reach(&self) -> watch::Receiver<Reach> {
@@ -74,6 +80,7 @@ impl Circuit {
     fn went_well(&self) {
         let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.went_well.fetch_max(now, Ordering::Relaxed);
+        self.unwell.store(0, Ordering::Relaxed);
     }
 
     /// A request that was begun at `sent` got no good answer: the server is in doubt unless another one did since.
@@ -177,13 +184,16 @@ where
                 Ok(response) => {
                     match response.status() {
                         status if !is_unwell(status) => circuit.went_well(),
-                        status => circuit.doubt(sent, format!("it answers {status}")),
+                        status if circuit.unwell.fetch_add(1, Ordering::Relaxed) + 1 >= UNWELL => {
+                            circuit.doubt(sent, format!("it answers {status}"));
+                        }
+                        _ => {}
                     }
                     Ok(response)
                 }
                 Err(error) => {
                     let error: BoxError = error.into();
-                    circuit.fail(chain(&*error));
+                    circuit.doubt(sent, chain(&*error));
                     Err(error)
                 }
             }

@@ -94,7 +94,8 @@ async fn a_server_that_says_nothing_is_away_when_nothing_else_went_well() {
 
 #[test]
 fn one_request_that_is_late_says_nothing_of_a_server_that_answers_others() {
-    let circuit = Circuit { went_well: AtomicU64::new(7), ..Arc::into_inner(Circuit::new()).expect("alone") };
+    let circuit = Circuit::new();
+    circuit.went_well.store(7, Ordering::Relaxed);
     circuit.doubt(circuit.begun + Duration::from_millis(6), "late");
     assert!(circuit.open().is_none());
     circuit.doubt(circuit.begun + Duration::from_millis(7), "late");
@@ -105,9 +106,23 @@ fn one_request_that_is_late_says_nothing_of_a_server_that_answers_others() {
 async fn a_refusal_and_a_server_that_is_busy_are_answers() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let calls = calls(listener.local_addr().expect("its address"), PATIENCE);
-    for status in ["403 Forbidden", "404 Not Found", "429 Too Many Requests", "500 Internal Server Error"] {
+    for status in
+        ["403 Forbidden", "404 Not Found", "429 Too Many Requests", "500 Internal Server Error", "502 Bad Gateway"]
+    {
         let (_, answered) = tokio::join!(answer(&listener, status), calls.call(get("/version")));
         assert!(status.starts_with(answered.expect("answered").status.as_str()));
         assert_eq!(*calls.circuit.reach().borrow(), Reach::Up, "{status}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_is_unwell_again_and_again_is_away() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let calls = calls(listener.local_addr().expect("its address"), PATIENCE);
+    for time in 1..=UNWELL {
+        assert_eq!(*calls.circuit.reach().borrow(), Reach::Up, "the {time}. time");
+        let (_, answered) = tokio::join!(answer(&listener, "503 Service Unavailable"), calls.call(get("/version")));
+        assert_eq!(answered.expect("answered").status.as_u16(), 503);
+    }
+    assert!(matches!(calls.call(get("/version")).await, Err(CallError::Open(_))));
 }

@@ -48,14 +48,31 @@ pub(super) async fn find(place: &Where, timeout: Duration) -> Result<Found, Conn
     config.connect_timeout = Some(CONNECT);
     // Everything has its own time: calls in `calls`, watches in the watcher, logs last as long as their pods.
     config.read_timeout = None;
-    let (url, namespace) = (config.cluster_url.to_string(), config.default_namespace.clone());
+    let (url, namespace) = (shown(&config.cluster_url), config.default_namespace.clone());
+    let proxy = config.proxy_url.clone();
     let circuit = Circuit::new();
     let client = ClientBuilder::try_from(config)
-        .map_err(|error| ConnectError { message: format!("cannot talk to {url}: {}", chain(&error)) })?
+        .map_err(|error| {
+            let mut why = chain(&error);
+            if let Some(proxy) = &proxy {
+                // The error is about the proxy, with the password that is part of its URL.
+                why = why.replace(&proxy.to_string(), &shown(proxy)).replace(&format!("{proxy:?}"), &shown(proxy));
+            }
+            ConnectError { message: format!("cannot talk to {url}: {why}") }
+        })?
         .with_layer(&CircuitLayer(Arc::clone(&circuit)))
         .build();
     tokio::spawn(Circuit::watch_over(Arc::downgrade(&circuit), Client::clone(&client)));
     Ok(Found { calls: Calls { client, circuit, timeout }, url, namespace })
+}
+
+/// A URL without what it may say of a user and a password.
+fn shown(url: &http::Uri) -> String {
+    let text = url.to_string();
+    match url.authority().and_then(|authority| authority.as_str().rsplit_once('@')) {
+        Some((user, _)) => text.replacen(&format!("{user}@"), "", 1),
+        None => text,
+    }
 }
 
 async fn config(place: &Where) -> Result<Config, ConnectError> {
@@ -78,5 +95,21 @@ async fn config(place: &Where) -> Result<Config, ConnectError> {
                 chain(&error)
             ),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_a_url_is_not_shown() {
+        for (url, told) in [
+            ("https://ada:s3cret@127.0.0.1:6443/a", "https://127.0.0.1:6443/a"),
+            ("https://ada@example", "https://example/"),
+            ("https://[::1]:6443/", "https://[::1]:6443/"),
+        ] {
+            assert_eq!(shown(&url.parse().expect("a URL")), told);
+        }
     }
 }

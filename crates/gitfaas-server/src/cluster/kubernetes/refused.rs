@@ -6,7 +6,7 @@ use gitfaas_core::run::{ObjectKey, Reason};
 use http::StatusCode;
 use kube::core::Status;
 
-use super::calls::{Answer, CallError};
+use super::calls::{Answer, CallError, LONGEST_WAIT};
 use super::kinds::KindError;
 use crate::cluster::{ApplyError, ClusterError};
 
@@ -21,7 +21,7 @@ pub(super) fn refused(key: &ObjectKey, answer: &Answer) -> ApplyError {
     let reason = Reason::new(code(answer.status, &status), words(key, answer.status, &status));
     if may_pass(answer.status, &status) {
         let told = Duration::from_secs(status.details.as_ref().map_or(0, |details| details.retry_after_seconds).into());
-        let retry_after = answer.retry_after.max((!told.is_zero()).then_some(told));
+        let retry_after = answer.retry_after.max((!told.is_zero()).then_some(told.min(LONGEST_WAIT)));
         ApplyError::Passing { reason, retry_after }
     } else {
         ApplyError::Final { reason }
@@ -44,7 +44,7 @@ impl From<CallError> for ApplyError {
     fn from(error: CallError) -> Self {
         let code = match error {
             CallError::Open(_) => "ClusterUnreachable",
-            CallError::Unanswered(_) | CallError::TooLarge => "NoAnswer",
+            CallError::Unanswered(_) | CallError::TooLarge => ApplyError::NO_ANSWER,
         };
         Self::Passing { reason: Reason::new(code, error.to_string()), retry_after: None }
     }
@@ -270,12 +270,11 @@ mod tests {
 
     #[test]
     fn a_retry_after_in_the_body_counts_as_one_in_the_head() {
-        let body = r#"{"reason": "TooManyRequests", "details": {"retryAfterSeconds": 7}}"#;
-        let error = refused(&key("v1", "ConfigMap"), &answer(429, body));
-        assert!(
-            matches!(error, ApplyError::Passing { retry_after: Some(wait), .. } if wait == Duration::from_secs(7)),
-            "{error:?}"
-        );
+        for (told, heard) in [(7, Duration::from_secs(7)), (u32::MAX, LONGEST_WAIT)] {
+            let body = format!(r#"{{"reason": "TooManyRequests", "details": {{"retryAfterSeconds": {told}}}}}"#);
+            let error = refused(&key("v1", "ConfigMap"), &answer(429, &body));
+            assert!(matches!(error, ApplyError::Passing { retry_after: Some(wait), .. } if wait == heard), "{error:?}");
+        }
     }
 
     #[test]
