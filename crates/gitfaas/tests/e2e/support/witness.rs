@@ -1,60 +1,69 @@
-//! A witness that has nothing to do with gitfaas: `kubectl` watches the Jobs of a namespace and notes each one that ever
-//! was there.
+//! A witness that has nothing to do with gitfaas: it watches the Jobs of a namespace and notes each one that ever was
+//! there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Namespace, eventually, idle_job};
+use http_body_util::BodyExt as _;
+use kube::client::Body;
+use serde_json::Value;
 
-/// What it prints of a Job whenever that changes.
-const LINE: &str = r#"jsonpath={.metadata.uid}{" "}{.metadata.labels.gitfaas\.io/run}{"\n"}"#;
+use super::Namespace;
+
+type Seen = Arc<Mutex<BTreeMap<String, BTreeSet<String>>>>;
+
 /// The witness, for as long as it is kept.
 pub(crate) struct Witness {
-    kubectl: Child,
-    seen: Arc<Mutex<BTreeMap<String, BTreeSet<String>>>>,
+    looking: tokio::task::JoinHandle<()>,
+    seen: Seen,
 }
 
 impl Witness {
-    /// Begins to look, and returns when it does.
+    /// Looks from now on.
     pub(crate) async fn of(namespace: &Namespace) -> Self {
-        let mut kubectl = Command::new("kubectl");
-        kubectl.arg("--kubeconfig").arg(&namespace.api.kubeconfig).args(["--namespace", &namespace.name]);
-        kubectl.args(["get", "jobs", "--watch", "--output", LINE]).stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut kubectl = kubectl.spawn().expect("kubectl");
-        let lines = BufReader::new(kubectl.stdout.take().expect("piped")).lines();
-        let witness = Self { kubectl, seen: Arc::default() };
-        let seen = witness.seen.clone();
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                let Some((uid, run)) = line.split_once(' ') else { continue };
-                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-                seen.entry(run.to_owned()).or_default().insert(uid.to_owned());
-            }
-        });
-        // A Job of nobody shows that it looks.
-        namespace.apply(&idle_job("sign"));
-        eventually("the witness sees a Job", async || witness.all().contains_key("").then_some(())).await;
-        namespace.kubectl(&["delete", "job", "sign"]);
-        witness
+        let place = format!("/apis/batch/v1/namespaces/{}/jobs", namespace.name);
+        let list = namespace.api.get(&place).await.expect("a list");
+        let since = list["metadata"]["resourceVersion"].as_str().expect("a version").to_owned();
+        let (client, seen) = (namespace.api.asking_once().await, Seen::default());
+        Self { looking: tokio::spawn(look(client, place, since, seen.clone())), seen }
     }
 
     /// Each run of which there ever was a Job, with the uids of all of its Jobs.
     pub(crate) fn jobs(&self) -> BTreeMap<String, BTreeSet<String>> {
-        let mut jobs = self.all();
-        jobs.remove("");
-        jobs
-    }
-
-    fn all(&self) -> BTreeMap<String, BTreeSet<String>> {
+        // Who asks was told nothing if it could not be watched.
+        assert!(!self.looking.is_finished(), "the witness cannot look any more");
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl Drop for Witness {
     fn drop(&mut self) {
-        drop(self.kubectl.kill());
-        drop(self.kubectl.wait());
+        self.looking.abort();
+    }
+}
+
+/// Watches on and on. A server ends a watch whenever it likes, and the next one goes on where it stood, so that nothing is
+/// missed.
+async fn look(client: kube::Client, place: String, mut since: String, seen: Seen) {
+    loop {
+        let request = http::Request::get(format!("{place}?watch=1&resourceVersion={since}"));
+        let answer = client.send(request.body(Body::empty()).expect("a request")).await.expect("an answer");
+        assert!(answer.status().is_success(), "a watch from {since}: {}", answer.status());
+        let mut body = answer.into_body();
+        let mut waiting = Vec::new();
+        while let Some(Ok(frame)) = body.frame().await {
+            waiting.extend_from_slice(&frame.into_data().unwrap_or_default());
+            while let Some(end) = waiting.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = waiting.drain(..=end).collect();
+                let event: Value = serde_json::from_slice(&line).expect("an event");
+                assert_ne!(event["type"], "ERROR", "{event}");
+                let metadata = &event["object"]["metadata"];
+                let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                since = word(&metadata["resourceVersion"]);
+                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+                let run = word(&metadata["labels"]["gitfaas.io/run"]);
+                seen.entry(run).or_default().insert(word(&metadata["uid"]));
+            }
+        }
     }
 }
