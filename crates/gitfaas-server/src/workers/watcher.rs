@@ -11,7 +11,7 @@ use gitfaas_core::id::RunId;
 use gitfaas_core::run::machine::Observation;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use self::missing::Told;
 use crate::cluster::{Cluster, ClusterEvent};
@@ -24,21 +24,23 @@ const WAITING: usize = 64;
 /// The time between two comparisons of the ledger with the cluster.
 const ROUND: Duration = Duration::from_mins(5);
 
+/// The least time between two lists of everything.
+const LEAST_WAIT: Duration = Duration::from_secs(1);
+
 /// Watches until the server stops.
 pub(super) async fn run(engine: Arc<Engine>, cluster: Arc<dyn Cluster>) {
-    let mut ends = 0;
     loop {
+        let begun = Instant::now();
         watch(&engine, &cluster).await;
-        // The cluster ends its stream when it is stopped, and that comes after this.
+        // The cluster also ends its stream when it is stopped, and that comes after this.
         if engine.draining().is_cancelled() {
             return;
         }
-        ends += 1;
-        tracing::error!("the cluster ended its watch; it is watched anew");
-        tokio::time::sleep(super::BACKOFF.ceiling(ends)).await;
+        tokio::time::sleep_until(begun + LEAST_WAIT).await;
     }
 }
 
+/// Feeds one stream to the engine, from its list of everything to its end.
 async fn watch(engine: &Arc<Engine>, cluster: &Arc<dyn Cluster>) {
     let lanes = Lanes::start(engine);
     let (mut told, mut synced, mut rounds) = (Told::default(), false, JoinSet::new());

@@ -179,8 +179,6 @@ fn folder_name(functions: &Path) -> String {
 
 /// Sends what the server logs to stderr, in the form that was asked for.
 pub(super) fn log(filter: &str, format: LogFormat) -> anyhow::Result<()> {
-    // Its lines repeat what is told here, an error for each probe of a server that is away.
-    let filter = if filter.contains("kube_client") { filter.to_owned() } else { format!("{filter},kube_client=off") };
     let filter = EnvFilter::builder().parse(filter).map_err(|error| Usage(format!("--log: {error}")))?;
     // It calls each answer that is no success an error; what becomes of one is said where it is handled.
     let filter = filter.add_directive("kube_client::client::builder=off".parse()?);
