@@ -4,6 +4,8 @@
 //! When the server has forgotten where a watch stood (`410 Gone`), everything is listed again. While the server cannot
 //! be reached nothing is asked, and never more than once a second.
 
+mod pages;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,14 +18,14 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+pub(super) use self::pages::list;
+use self::pages::{PageMeta, Pages};
 use super::calls::{Answer, CallError, Calls};
 use super::circuit::chain;
 use super::kinds::get;
 use super::objects::Listed;
 use super::refused::{shortened, unexpected};
 
-/// Objects in a page of a list; fewer, where so many are more than an answer may hold.
-const PAGE: u32 = 100;
 /// How long the server is asked to let a watch last.
 const STRETCH: Duration = Duration::from_mins(1);
 /// How much longer one may last before it is given up.
@@ -100,16 +102,6 @@ fn encoded(text: &str) -> impl std::fmt::Display {
     utf8_percent_encode(text, NON_ALPHANUMERIC)
 }
 
-/// All objects of a collection, once.
-pub(super) async fn list<T: Listed>(calls: &Calls, collection: &Collection) -> Result<Vec<T>, Trouble> {
-    let mut pages = Pages::new(collection);
-    let mut all = Vec::new();
-    while let Some(page) = pages.next::<T>(calls).await? {
-        all.extend(page);
-    }
-    Ok(all)
-}
-
 /// Why a list or a watch broke off.
 #[derive(Debug)]
 pub(super) enum Trouble {
@@ -134,57 +126,6 @@ impl From<CallError> for Trouble {
 impl Trouble {
     fn of(answer: Answer) -> Self {
         if answer.status == StatusCode::GONE { Self::Expired } else { Self::Refused(answer) }
-    }
-}
-
-/// The pages of a list.
-struct Pages<'a> {
-    collection: &'a Collection,
-    /// Objects in the next page.
-    size: u32,
-    next: Option<String>,
-    version: String,
-}
-
-#[derive(Deserialize)]
-struct Page<T> {
-    #[serde(default)]
-    metadata: PageMeta,
-    items: Option<Vec<T>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct PageMeta {
-    resource_version: String,
-    r#continue: String,
-}
-
-impl<'a> Pages<'a> {
-    fn new(collection: &'a Collection) -> Self {
-        Self { collection, size: PAGE, next: Some(String::new()), version: String::new() }
-    }
-
-    async fn next<T: Listed>(&mut self, calls: &Calls) -> Result<Option<Vec<T>>, Trouble> {
-        let Some(place) = self.next.take() else { return Ok(None) };
-        let answer = self.page(calls, &place).await?;
-        if !answer.status.is_success() {
-            return Err(Trouble::of(answer));
-        }
-        let page: Page<T> = answer.read().map_err(|error| Trouble::Unreadable(error.to_string()))?;
-        self.version = page.metadata.resource_version;
-        self.next = Some(page.metadata.r#continue).filter(|place| !place.is_empty());
-        Ok(Some(page.items.unwrap_or_default()))
-    }
-
-    async fn page(&mut self, calls: &Calls, place: &str) -> Result<Answer, CallError> {
-        loop {
-            let options = format!("limit={}&continue={}", self.size, encoded(place));
-            match calls.call(get(&self.collection.place(&options))).await {
-                Err(CallError::TooLarge) if self.size > 1 => self.size = (self.size / 4).max(1),
-                answered => return answered,
-            }
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Feeds bring in what the server says ([`super::feed`]), one task remembers it and says what is news ([`cache`]).
 
 mod cache;
+mod entry;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

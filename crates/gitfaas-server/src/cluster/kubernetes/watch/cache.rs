@@ -3,13 +3,13 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use gitfaas_core::run::machine::Observation;
-use gitfaas_core::run::{JobState, ObjectKey, Reason};
+use gitfaas_core::run::{JobState, ObjectKey};
 
-use super::super::facts::{self, PodFacts, Pods};
+use super::super::facts;
 use super::super::feed::Told;
 use super::super::objects::{Job, Pod, Warning};
-use crate::cluster::{ClusterEvent, Owner};
+use super::entry::{Entry, tell};
+use crate::cluster::ClusterEvent;
 
 /// Warnings that are kept of what is not known yet: one can come before what it is about.
 const EARLY_WARNINGS: usize = 256;
@@ -43,23 +43,6 @@ pub(super) struct Output {
 pub(super) struct Look {
     pub(super) uid: Box<str>,
     pub(super) job: ObjectKey,
-}
-
-/// What is remembered of a Job.
-struct Entry {
-    job: Job,
-    /// Whether it belongs to one run alone.
-    is_unique: bool,
-    /// For whom it was applied, as far as that was seen: one, unless its name is fixed.
-    owners: Vec<Owner>,
-    pods: Pods,
-    warning: Option<Box<Reason>>,
-    place: usize,
-    /// The list or the watch that named it last.
-    list: u64,
-    told: Option<(JobState, u32)>,
-    /// Whether its pods were read after its end.
-    looked: bool,
 }
 
 #[derive(Default)]
@@ -332,75 +315,6 @@ impl Cache {
             self.synced = true;
             output.events.push(ClusterEvent::Synced);
         }
-    }
-}
-
-impl Entry {
-    fn new(place: usize) -> Self {
-        Self {
-            job: Job::default(),
-            is_unique: false,
-            owners: Vec::new(),
-            pods: Pods::default(),
-            warning: None,
-            place,
-            list: 0,
-            told: None,
-            looked: false,
-        }
-    }
-
-    fn is_settled(&self) -> bool {
-        self.told.as_ref().is_some_and(|(state, _)| state.is_final())
-    }
-
-    /// True when the pod was not known.
-    fn put_pod(&mut self, pod: &Pod) -> bool {
-        if self.is_settled() {
-            return false;
-        }
-        let is_new = !self.pods.here.iter().any(|known| known.uid == pod.metadata.uid);
-        self.pods.put(PodFacts::of(pod));
-        is_new
-    }
-
-    fn take_warning(&mut self, warning: &Warning) {
-        let about = &warning.involved_object;
-        match &*about.kind {
-            "Job" => self.warning = facts::job_warning(warning).map(Box::new).or_else(|| self.warning.take()),
-            _ => self.pods.warn(&about.uid, facts::pod_warning(warning)),
-        }
-    }
-
-    /// Whether its pods must be read before its end is told: they tell why it failed, and came another way.
-    fn wants_a_look(&self) -> bool {
-        let is_told_by_pods = self.job.condition("Failed").is_some() || !self.is_unique;
-        !self.looked && !self.is_settled() && self.job.is_over() && is_told_by_pods
-    }
-
-    fn is_overlooked(&self) -> bool {
-        let active = usize::try_from(self.job.status.active).unwrap_or(0);
-        let is_missed = active > self.pods.live().count();
-        let is_unwatched = active > 0 && !self.is_unique && self.pods.live().all(|pod| pod.attempts == 0);
-        !self.job.is_over() && (is_missed || is_unwatched)
-    }
-}
-
-/// Tells every owner of a Job how it stands, if that is news.
-fn tell(entry: &mut Entry, stands: (JobState, u32), events: &mut Vec<ClusterEvent>) {
-    if entry.is_settled() || entry.told.as_ref() == Some(&stands) {
-        return;
-    }
-    let (state, attempts) = &stands;
-    for owner in &entry.owners {
-        let (try_no, job) = (owner.try_no, entry.job.key());
-        let observation = Observation { try_no, job, state: state.clone(), attempts: *attempts };
-        events.push(ClusterEvent::Job { run: owner.run, observation });
-    }
-    entry.told = Some(stands);
-    if entry.is_settled() {
-        // Nothing more will be told of it.
-        (entry.pods, entry.warning) = (Pods::default(), None);
     }
 }
 

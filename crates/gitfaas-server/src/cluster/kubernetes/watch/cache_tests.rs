@@ -1,6 +1,7 @@
 use gitfaas_core::id::{RequestId, RunId, Try};
 use serde_json::{Value, json};
 
+use super::super::super::facts::PodFacts;
 use super::*;
 
 fn run(name: &str) -> RunId {
