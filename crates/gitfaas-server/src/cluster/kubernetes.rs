@@ -1,11 +1,11 @@
 //! Kubernetes as a cluster, from v1.20 to today's.
 //!
-//! What belongs to one run is created, everything else is applied on the server's side ([`apply`]). A watch of our Jobs,
+//! What belongs to one run is created, everything else is applied on the server's side (`apply`). A watch of our Jobs,
 //! their pods and what the cluster warns of tells how they stand. Nothing is kept here that a restart would lose: names
 //! and labels say which run and try an object is of.
 //!
 //! No call is repeated here, and none lasts for ever: the engine says what is tried again and when, and while the server
-//! cannot be reached nothing but one probe a second is sent ([`circuit`]).
+//! cannot be reached nothing but one probe a second is sent (`circuit`).
 
 mod access;
 mod apply;
