@@ -24,8 +24,9 @@ mod refused;
 mod rescue;
 mod watch;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs as _, UdpSocket};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -37,6 +38,7 @@ use gitfaas_core::run::ObjectKey;
 use http::{Method, StatusCode};
 use serde_json::json;
 use tokio::sync::watch::Receiver;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::access::Access;
@@ -91,6 +93,8 @@ pub struct Kubernetes {
     calls: Calls,
     kinds: Kinds,
     rescue: Rescue,
+    /// Since when the logs of Jobs are asked for in vain.
+    in_vain: Mutex<HashMap<ObjectKey, Instant>>,
     url: String,
     namespace: String,
     stopping: CancellationToken,
@@ -106,6 +110,7 @@ impl Kubernetes {
         let stopping = CancellationToken::new();
         Ok(Self {
             rescue: Rescue::new(&found.calls, &stopping),
+            in_vain: Mutex::default(),
             namespace: settings.namespace.clone().unwrap_or(found.namespace),
             settings,
             calls: found.calls,
@@ -144,6 +149,10 @@ impl Kubernetes {
     /// When it does not answer, or is too old to be asked.
     pub async fn dry_run(&self) -> Result<DryRun<'_>, ClusterError> {
         DryRun::over(&self.calls, &self.kinds, &self.namespace).await
+    }
+
+    fn in_vain(&self) -> MutexGuard<'_, HashMap<ObjectKey, Instant>> {
+        self.in_vain.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn job(&self, job: &ObjectKey) -> Result<Option<Answer>, ClusterError> {
@@ -190,8 +199,14 @@ impl Cluster for Kubernetes {
     }
 
     async fn logs(&self, job: &ObjectKey, tail: u64) -> Result<Vec<LogPart>, ClusterError> {
+        let tried = self.in_vain().get(job).map(Instant::elapsed).unwrap_or_default();
         let found = self.job(job).await?.map(|answer| answer.read()).transpose()?;
-        logs::read(&self.calls, &self.rescue, &self.placed(job), found.as_ref(), tail).await
+        let read = logs::read(&self.calls, &self.rescue, &self.placed(job), found.as_ref(), tail, tried).await;
+        match &read {
+            Ok(_) => drop(self.in_vain().remove(job)),
+            Err(_) => drop(self.in_vain().entry(job.clone()).or_insert_with(Instant::now)),
+        }
+        read
     }
 
     async fn follow_logs(&self, job: &ObjectKey) -> Result<BoxStream<'static, LogChunk>, ClusterError> {

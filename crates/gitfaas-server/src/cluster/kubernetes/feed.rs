@@ -217,10 +217,14 @@ impl<E: Send, F> Feed<E, F> {
     where
         F: Fn(Told<T>) -> E + Send,
     {
-        self.send(Told::Begin).await?;
         let collection = self.collection.clone();
         let mut pages = Pages::new(&collection);
+        let mut begun = false;
         while let Some(page) = pages.next::<T>(&self.calls).await? {
+            // What may not be listed does not begin.
+            if !std::mem::replace(&mut begun, true) {
+                self.send(Told::Begin).await?;
+            }
             for mut object in page {
                 object.meta().resource_version = Box::default();
                 self.send(Told::Here(object)).await?;

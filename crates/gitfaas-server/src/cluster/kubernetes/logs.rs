@@ -10,12 +10,11 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::StatusCode;
-use jiff::SignedDuration;
 use tokio::time::Instant;
 
 pub(super) use self::follow::follow;
 pub(super) use self::reading::Reading;
-use self::reading::lost;
+use self::reading::{ReadError, lost};
 pub(super) use self::starts::{Start, StartId, starts};
 use super::calls::Calls;
 use super::feed::{self, Trouble};
@@ -23,14 +22,13 @@ use super::objects::{Job, Pod};
 use super::refused::unexpected;
 use super::rescue::{Rescue, Text};
 use super::watch::pods_of;
-use crate::clock::{Clock as _, SystemClock};
 use crate::cluster::{ClusterError, LogPart};
 
 /// Logs that are read at once.
 const AT_ONCE: usize = 4;
 /// How long reading the logs of a Job may take. What still runs after the end of its Job is waited for so long.
 const PATIENCE: Duration = Duration::from_secs(45);
-/// How long after its end the log of a container is asked for that cannot be read, as when its node is away.
+/// How long a log is asked for that the server cannot get at, as when its node is away.
 const GIVEN_UP: Duration = Duration::from_mins(10);
 /// The most bytes that are kept of a Job's logs as a whole, but for the very last of each.
 const MOST: u64 = 64 * 1024 * 1024;
@@ -44,13 +42,15 @@ pub(super) struct Place {
     pub(super) job: String,
 }
 
-/// The last `tail` bytes of each start of each container: from the server, or as they were rescued.
+/// The last `tail` bytes of each start of each container: from the server, or as they were rescued. `tried` is how long
+/// that has been tried in vain.
 pub(super) async fn read(
     calls: &Calls,
     rescue: &Rescue,
     place: &Place,
     job: Option<&Job>,
     tail: u64,
+    tried: Duration,
 ) -> Result<Vec<LogPart>, ClusterError> {
     let deadline = Instant::now() + PATIENCE;
     // What is left of a Job that is over is about to end, and its last words count.
@@ -66,7 +66,6 @@ pub(super) async fn read(
     let starts = starts(&pods);
     let fair = MOST / u64::try_from(starts.len().max(1)).unwrap_or(u64::MAX);
     let tail = tail.min(fair.max(LEAST));
-    let given_up = SystemClock.now() - SignedDuration::try_from(GIVEN_UP).unwrap_or(SignedDuration::ZERO);
     let rescued = &rescued;
     let reads = starts.into_iter().map(|start| async move {
         let text = if let Some(text) = rescued.get(&start.id) {
@@ -75,7 +74,7 @@ pub(super) async fn read(
             let (namespace, follow) = (place.namespace.as_str(), is_over && start.runs);
             match (Reading { calls, namespace, start: &start, follow }).tail(tail, deadline).await {
                 // A node that does not come back must not keep the other logs.
-                Err(error) if start.is_past(given_up) => Some((lost(&error), 0)),
+                Err(ReadError::Away(error)) if tried >= GIVEN_UP => Some((lost(&error), 0)),
                 read => read?,
             }
         };

@@ -21,7 +21,7 @@ use super::objects::{Job, Pod};
 use crate::cluster::ClusterError;
 
 /// Pods whose logs are read at once. Others wait for their turn, and may be gone by then.
-const AT_ONCE: usize = 32;
+const AT_ONCE: usize = 128;
 /// The most bytes that are kept of each start: as many as of other logs by default.
 const TAIL: u64 = 1024 * 1024;
 /// The most bytes that are kept of all.
@@ -133,7 +133,7 @@ impl Rescue {
 
     async fn try_to_read(&self, place: &Place, start: &Start, deadline: Instant) -> Result<(), ClusterError> {
         let reading = Reading { calls: &self.calls, namespace: &place.namespace, start, follow: start.runs };
-        if let Some(text) = reading.tail(TAIL, deadline).await? {
+        if let Some(text) = reading.tail(TAIL, deadline).await.map_err(ClusterError::from)? {
             self.lock().put(start, text);
         }
         Ok(())

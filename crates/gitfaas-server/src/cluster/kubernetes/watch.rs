@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use gitfaas_core::run::ObjectKey;
+use http::StatusCode;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
@@ -19,8 +20,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
 use self::cache::{Cache, Input, Look, Output};
+use super::apply::job_path;
 use super::calls::Calls;
-use super::feed::{self, Collection, Feed, Told};
+use super::feed::{self, Collection, Feed, Told, Trouble};
+use super::kinds::get;
 use super::objects::{Job, Listed, Pod, Warning};
 use super::rescue::Rescue;
 use super::{Kubernetes, Scope, lifetime};
@@ -30,6 +33,8 @@ use crate::cluster::ClusterEvent;
 const WAITING: usize = 256;
 /// Jobs whose pods are read at once.
 const LOOKS: usize = 8;
+/// The wait before pods are asked for again that could not be read.
+const AGAIN: Duration = Duration::from_secs(1);
 /// How often Jobs are looked after of which the watch does not tell all.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
@@ -98,7 +103,7 @@ impl Watcher {
                 _ = again.tick() => self.cache.overlooked(),
             };
             while self.tasks.try_join_next().is_some() {}
-            let Output { events, look, ending, orphaned } = output;
+            let Output { events, look, check, ending, orphaned } = output;
             for pod in &ending {
                 self.rescue.begin(pod);
             }
@@ -107,6 +112,9 @@ impl Watcher {
             }
             for look in look {
                 self.look(look, inputs.clone());
+            }
+            for check in check {
+                self.check(check, inputs.clone());
             }
             for event in events {
                 if self.sender.send(event).await.is_err() {
@@ -170,8 +178,43 @@ impl Watcher {
         let (calls, turns) = (self.calls.clone(), Arc::clone(&self.turns));
         self.tasks.spawn(async move {
             let Ok(_turn) = turns.acquire().await else { return };
-            let pods = feed::list(&calls, &pods_of(&look.job.name, look.job.namespace.as_deref())).await.ok();
+            let pods = match feed::list(&calls, &pods_of(&look.job.name, look.job.namespace.as_deref())).await {
+                Ok(pods) => Some(pods),
+                // There is nothing to wait for.
+                Err(Trouble::Refused(answer)) if answer.status.is_client_error() => Some(Vec::new()),
+                Err(_) => {
+                    tokio::time::sleep(AGAIN).await;
+                    calls.circuit.closed().await;
+                    None
+                }
+            };
             drop(inputs.send(Input::Looked(look.uid, pods)).await);
+        });
+    }
+
+    /// Reads a Job, however long the server takes to say whether it exists.
+    fn check(&mut self, check: Look, inputs: mpsc::Sender<Input>) {
+        let (calls, turns) = (self.calls.clone(), Arc::clone(&self.turns));
+        self.tasks.spawn(async move {
+            let place = job_path(&check.job, "");
+            let found = loop {
+                let turn = turns.acquire().await;
+                let answer = calls.call(get(&place)).await;
+                drop(turn);
+                match answer {
+                    Ok(answer) if answer.status == StatusCode::NOT_FOUND => break None,
+                    Ok(answer) if answer.status.is_success() => {
+                        if let Ok(job) = answer.read::<Job>() {
+                            // Another one may have the name by now.
+                            break Some(job).filter(|job| job.metadata.uid == check.uid);
+                        }
+                    }
+                    _ => {}
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+                calls.circuit.closed().await;
+            };
+            drop(inputs.send(Input::Checked(check.uid, found)).await);
         });
     }
 }

@@ -256,7 +256,7 @@ impl Reader {
         let mut body = match reading.open().await {
             Ok(Opened::Body(body)) => body,
             Ok(Opened::Nothing | Opened::Forbidden(_)) => return Ended::Gone,
-            Err(error) => {
+            Ok(Opened::Away(error)) | Err(error) => {
                 tracing::debug!(%error, "a log that is followed broke off");
                 return Ended::Broken;
             }

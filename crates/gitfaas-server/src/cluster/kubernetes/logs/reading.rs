@@ -44,35 +44,41 @@ impl Reading<'_> {
             // The pod is gone, or the container: it waits to be started, or was removed.
             StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => Ok(Opened::Nothing),
             StatusCode::FORBIDDEN => Ok(Opened::Forbidden(unexpected("read a log", &self.calls.read(response).await?))),
-            _ => Err(unexpected("read a log", &self.calls.read(response).await?)),
+            StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS => {
+                Err(unexpected("read a log", &self.calls.read(response).await?))
+            }
+            _ => Ok(Opened::Away(unexpected("read a log", &self.calls.read(response).await?))),
         }
     }
 
     /// Its last bytes, and how many came before them.
-    pub(in super::super) async fn tail(
-        &self,
-        most: u64,
-        deadline: Instant,
-    ) -> Result<Option<(Bytes, u64)>, ClusterError> {
+    pub(in super::super) async fn tail(&self, most: u64, deadline: Instant) -> Result<Option<(Bytes, u64)>, ReadError> {
         let mut body = match self.open().await? {
             Opened::Body(body) => body,
             Opened::Nothing => return Ok(None),
+            Opened::Away(error) => return Err(ReadError::Away(error)),
             // Waiting for the right would keep the Job for ever.
             Opened::Forbidden(error) => return Ok(Some((lost(&error), 0))),
         };
         let mut tail = Tail::new(most);
         loop {
-            let silent = if self.follow { deadline } else { deadline.min(Instant::now() + self.calls.timeout) };
-            match tokio::time::timeout_at(silent, body.frame()).await {
+            let silent = Instant::now() + self.calls.timeout;
+            match tokio::time::timeout_at(if self.follow { deadline } else { deadline.min(silent) }, body.frame()).await
+            {
                 Ok(Some(Ok(frame))) => {
                     if let Ok(data) = frame.into_data() {
                         tail.push(data);
                     }
                 }
                 Ok(Some(Err(error))) => {
-                    return Err(ClusterError { message: format!("a log broke off: {error}") });
+                    return Err(ClusterError { message: format!("a log broke off: {error}") }.into());
                 }
                 Ok(None) => break,
+                // The server is paused, perhaps; what it has left is still there when it goes on.
+                Err(_) if !self.follow && silent <= deadline => {
+                    let message = format!("a log broke off: nothing of it came for {:?}", self.calls.timeout);
+                    return Err(ClusterError { message }.into());
+                }
                 Err(_) => {
                     tail.push("\n[the rest of the log did not come in time]\n".into());
                     break;
@@ -92,6 +98,27 @@ pub(super) enum Opened {
     Nothing,
     /// It may not be read.
     Forbidden(ClusterError),
+    /// The server cannot get at it now: its node is away, perhaps for good.
+    Away(ClusterError),
+}
+
+/// Why a log was not read.
+#[derive(Debug, thiserror::Error)]
+pub(in super::super) enum ReadError {
+    /// The server did not answer, or not as it should.
+    #[error(transparent)]
+    Server(#[from] ClusterError),
+    /// The server cannot get at it.
+    #[error(transparent)]
+    Away(ClusterError),
+}
+
+impl From<ReadError> for ClusterError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Server(error) | ReadError::Away(error) => error,
+        }
+    }
 }
 
 /// What stands for a log that cannot be read.

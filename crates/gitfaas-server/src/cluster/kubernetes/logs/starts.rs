@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use jiff::Timestamp;
-
 use super::super::objects::{Container, Pod};
 
 /// A container that was started.
@@ -20,8 +18,6 @@ pub(in super::super) struct Start {
     pub(in super::super) previous: bool,
     /// Whether more may come.
     pub(in super::super) runs: bool,
-    /// When it ended, or was told to.
-    pub(super) ended: Option<Timestamp>,
 }
 
 /// Tells starts apart.
@@ -38,11 +34,6 @@ impl Start {
     /// Whether it is one of this pod's.
     pub(in super::super) fn is_of(&self, pod: &Pod) -> bool {
         self.id.pod == pod.metadata.uid
-    }
-
-    /// Whether it ended before this time.
-    pub(super) fn is_past(&self, time: Timestamp) -> bool {
-        self.ended.is_some_and(|ended| ended < time)
     }
 }
 
@@ -79,7 +70,6 @@ pub(in super::super) fn by_id(pods: &[Pod]) -> HashMap<StartId, Start> {
 /// The last start of a container, which belongs to this attempt, and the one before.
 fn of_container(pod: &Pod, container: &Container, attempt: u32, starts: &mut Vec<Start>) {
     let start = |before: u32, attempt: u32, previous: bool, runs: bool| Start {
-        ended: container.ended().and_then(|ended| ended.finished_at).or(pod.metadata.deletion_timestamp),
         id: StartId { pod: pod.metadata.uid.clone(), container: container.name.clone(), before },
         attempt,
         pod: pod.metadata.name.clone(),

@@ -11,6 +11,8 @@ use super::super::objects::{Job, Pod, Warning};
 use super::entry::{Entry, tell};
 use crate::cluster::ClusterEvent;
 
+/// How often the pods of a Job that failed are asked for in vain before it is told without them.
+const MOST_LOOKS: u8 = 5;
 /// Warnings that are kept of what is not known yet: one can come before what it is about.
 const EARLY_WARNINGS: usize = 256;
 /// Jobs that are looked after at once.
@@ -24,6 +26,8 @@ pub(super) enum Input {
     Warnings(Told<Warning>),
     /// What was asked for by [`Output::look`]; `None` when the server did not tell.
     Looked(Box<str>, Option<Vec<Pod>>),
+    /// What was asked for by [`Output::check`]; `None` when the Job does not exist.
+    Checked(Box<str>, Option<Job>),
 }
 
 /// What goes out.
@@ -32,13 +36,15 @@ pub(super) struct Output {
     pub(super) events: Vec<ClusterEvent>,
     /// The uids of Jobs whose pods are to be read.
     pub(super) look: Vec<Look>,
+    /// Jobs that may exist though they are watched no more.
+    pub(super) check: Vec<Look>,
     /// Pods that are told to end, and whose logs go with them.
     pub(super) ending: Vec<Pod>,
     /// Jobs that are gone before they were over: their pods are about to go.
     pub(super) orphaned: Vec<ObjectKey>,
 }
 
-/// A Job whose pods are to be read.
+/// A Job whose pods are to be read, or itself.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Look {
     pub(super) uid: Box<str>,
@@ -62,6 +68,9 @@ pub(super) struct Cache {
     /// By uid. Boxed, so that the room for those to come is small.
     jobs: HashMap<Box<str>, Box<Entry>>,
     places: Vec<Place>,
+    checking: HashSet<Box<str>>,
+    /// Where looking at the overlooked goes on.
+    turn: usize,
     looking: HashSet<Box<str>>,
     early: VecDeque<Warning>,
     synced: bool,
@@ -72,6 +81,8 @@ impl Cache {
         Self {
             jobs: HashMap::new(),
             places: (0..places).map(|_| Place::default()).collect(),
+            checking: HashSet::new(),
+            turn: 0,
             looking: HashSet::new(),
             early: VecDeque::new(),
             synced: false,
@@ -90,23 +101,57 @@ impl Cache {
             Input::Jobs(place, told) => self.take_job(place, told, &mut output),
             Input::Pods(place, told) => self.take_pod(place, told, &mut output),
             Input::Warnings(told) => self.take_warning(told, &mut output),
-            Input::Looked(uid, pods) => self.take_look(&uid, pods.as_deref().unwrap_or_default(), &mut output),
+            Input::Looked(uid, pods) => self.take_look(&uid, pods.as_deref(), &mut output),
+            Input::Checked(uid, job) => self.take_check(&uid, job, &mut output),
         }
         output
     }
 
-    /// The Jobs of which the watch does not tell all: pods without our labels, and those that came before their Job.
+    /// The Jobs of which the watch does not tell all: pods without our labels, and those that came before their Job; and
+    /// Jobs that somebody took our labels from.
     pub(super) fn overlooked(&mut self) -> Output {
         let mut output = Output::default();
         if !self.synced {
             return output;
         }
-        let overlooked = self.jobs.iter().filter(|(_, entry)| entry.is_overlooked());
-        let uids: Vec<Box<str>> = overlooked.map(|(uid, _)| uid.clone()).take(LOOKS).collect();
-        for uid in uids {
-            self.look(&uid, &mut output);
+        let overlooked = self.jobs.iter().filter(|(_, entry)| entry.is_overlooked() || entry.is_left());
+        let mut uids: Vec<Box<str>> = overlooked.map(|(uid, _)| uid.clone()).collect();
+        // Others each time, where there are many.
+        let first = self.turn % uids.len().max(1);
+        self.turn = first + LOOKS;
+        uids.rotate_left(first);
+        for uid in uids.iter().take(LOOKS) {
+            if self.jobs.get(uid).is_some_and(|entry| entry.is_left()) {
+                self.check(uid, &mut output);
+            } else {
+                self.look(uid, &mut output);
+            }
         }
         output
+    }
+
+    fn check(&mut self, uid: &str, output: &mut Output) {
+        let Some(entry) = self.jobs.get(uid) else { return };
+        if self.checking.insert(uid.into()) {
+            output.check.push(Look { uid: uid.into(), job: entry.job.key() });
+        }
+    }
+
+    fn take_check(&mut self, uid: &str, job: Option<Job>, output: &mut Output) {
+        self.checking.remove(uid);
+        match job {
+            Some(mut job) => {
+                let Some(entry) = self.jobs.get_mut(uid) else { return };
+                job.metadata.forget_marks();
+                entry.job = job;
+                self.news(uid, output);
+            }
+            None => {
+                if let Some(entry) = self.jobs.remove(uid) {
+                    gone(*entry, output);
+                }
+            }
+        }
     }
 
     fn take_job(&mut self, place: usize, told: Told<Job>, output: &mut Output) {
@@ -122,17 +167,22 @@ impl Cache {
                 self.conclude_list(output);
             }
             Told::Gone(job) => {
-                if let Some(mut entry) = self.jobs.remove(&job.metadata.uid) {
-                    entry.job = job;
-                    if !entry.is_settled() {
-                        output.orphaned.push(entry.job.key());
-                    }
-                    let gone = facts::gone(&entry.job, &entry.pods);
-                    tell(&mut entry, gone, &mut output.events);
+                let uid = job.metadata.uid.clone();
+                let Some(mut entry) = self.jobs.remove(&uid) else { return };
+                entry.job = job;
+                if entry.is_settled() || entry.job.is_over() || entry.job.metadata.deletion_timestamp.is_some() {
+                    return gone(*entry, output);
                 }
+                // It may have lost our labels only.
+                entry.watched = false;
+                self.jobs.insert(uid.clone(), entry);
+                self.check(&uid, output);
             }
-            // Nobody knows how they stand.
-            Told::Forbidden => {}
+            // Nobody knows how those of this place stand; the others must not wait for them.
+            Told::Forbidden => {
+                self.places[place].jobs_are_listed = true;
+                self.conclude_list(output);
+            }
         }
     }
 
@@ -142,7 +192,7 @@ impl Cache {
         job.metadata.forget_marks();
         let is_new = !self.jobs.contains_key(&uid);
         let entry = self.jobs.entry(uid.clone()).or_insert_with(|| Box::new(Entry::new(place)));
-        (entry.job, entry.list, entry.is_unique) = (job, list, is_unique);
+        (entry.job, entry.list, entry.is_unique, entry.watched) = (job, list, is_unique, true);
         if !entry.owners.contains(&owner) {
             entry.owners.reserve_exact(1);
             entry.owners.push(owner);
@@ -261,11 +311,14 @@ impl Cache {
         }
     }
 
-    fn take_look(&mut self, uid: &str, pods: &[Pod], output: &mut Output) {
+    fn take_look(&mut self, uid: &str, pods: Option<&[Pod]>, output: &mut Output) {
         self.looking.remove(uid);
         if let Some(entry) = self.jobs.get_mut(uid) {
-            entry.looked |= entry.job.is_over();
-            for pod in pods.iter().filter(|pod| pod.metadata.job().is_some_and(|(_, job)| job == uid)) {
+            entry.failed_looks = if pods.is_none() { entry.failed_looks.saturating_add(1) } else { 0 };
+            entry.looked |= entry.job.is_over() && (pods.is_some() || entry.failed_looks >= MOST_LOOKS);
+            for pod in
+                pods.unwrap_or_default().iter().filter(|pod| pod.metadata.job().is_some_and(|(_, job)| job == uid))
+            {
                 entry.put_pod(pod);
             }
             self.news(uid, output);
@@ -316,6 +369,15 @@ impl Cache {
             output.events.push(ClusterEvent::Synced);
         }
     }
+}
+
+/// Tells that a Job is gone, and how it stood last.
+fn gone(mut entry: Entry, output: &mut Output) {
+    if !entry.is_settled() {
+        output.orphaned.push(entry.job.key());
+    }
+    let gone = facts::gone(&entry.job, &entry.pods);
+    tell(&mut entry, gone, &mut output.events);
 }
 
 #[cfg(test)]

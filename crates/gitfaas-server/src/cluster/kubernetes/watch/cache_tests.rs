@@ -145,10 +145,45 @@ fn pods_that_may_not_be_read_are_not_asked_for() {
 }
 
 #[test]
-fn jobs_that_may_not_be_listed_are_not_taken_for_gone() {
-    let mut bench = Bench(Cache::new(1));
-    assert_eq!(bench.take(Input::Jobs(0, Told::Forbidden)), NONE);
-    assert_eq!(bench.pods([]), NONE, "never synced");
+fn jobs_that_may_not_be_listed_keep_no_others_waiting() {
+    let mut bench = Bench(Cache::new(2));
+    assert_eq!(bench.jobs([job("a", &json!({}))]), NONE);
+    assert_eq!(bench.pods([]), NONE);
+    assert_eq!(bench.take(Input::Pods(1, Told::Forbidden)), NONE);
+    assert_eq!(bench.take(Input::Jobs(1, Told::Forbidden)), ["a pending", "synced"]);
+}
+
+#[test]
+fn a_job_that_only_lost_its_labels_is_asked_after_until_it_is_over() {
+    let mut bench = Bench::empty();
+    assert_eq!(bench.job(job("a", &json!({"active": 1}))), ["a pending"]);
+    let left = bench.0.take(Input::Jobs(0, Told::Gone(job("a", &json!({"active": 1})))));
+    assert_eq!((words(&left), left.check.len(), left.orphaned.len()), (NONE.map(str::to_owned).to_vec(), 1, 0));
+    let found = job("a", &json!({"active": 1}));
+    assert_eq!(bench.take(Input::Checked("a".into(), Some(found))), NONE, "nothing is new");
+    assert_eq!(bench.0.overlooked().check.len(), 1, "it is asked after again");
+    assert!(bench.0.overlooked().check.is_empty(), "once at a time");
+    let over = job("a", &over("Complete"));
+    assert_eq!(bench.take(Input::Checked("a".into(), Some(over))), ["a succeeded"]);
+    assert!(bench.0.overlooked().check.is_empty());
+}
+
+#[test]
+fn many_overlooked_jobs_are_looked_at_in_turn() {
+    let mut bench = Bench::empty();
+    let names: Vec<String> = (0..=LOOKS).map(|number| format!("job-{number}")).collect();
+    for name in &names {
+        bench.job(job(name, &json!({"active": 1})));
+    }
+    let mut looked = HashSet::new();
+    for _ in 0..2 {
+        let looks = bench.0.overlooked().look;
+        for look in looks {
+            looked.insert(look.uid.clone());
+            bench.take(Input::Looked(look.uid, Some(Vec::new())));
+        }
+    }
+    assert_eq!(looked.len(), names.len());
 }
 
 #[test]
@@ -170,6 +205,10 @@ fn a_job_whose_pods_cannot_be_read_is_told_all_the_same() {
     let mut bench = Bench(Cache::new(1));
     assert_eq!(bench.jobs([job("a", &over("Failed"))]), NONE);
     assert_eq!(bench.pods([]), NONE, "not synced before it is told");
+    for _ in 1..MOST_LOOKS {
+        let again = bench.0.take(Input::Looked("a".into(), None));
+        assert_eq!((words(&again), again.look.len()), (NONE.map(str::to_owned).to_vec(), 1));
+    }
     assert_eq!(bench.take(Input::Looked("a".into(), None)), ["a failed: gave up", "synced"]);
 }
 
@@ -180,7 +219,13 @@ fn a_job_that_is_gone_unseen_is_gone_and_one_that_is_deleted_was_interrupted() {
         assert_eq!(bench.job(job(name, &json!({}))), [format!("{name} pending")]);
     }
     assert_eq!(bench.job(job("c", &over("Complete"))), ["c succeeded"]);
-    let output = bench.0.take(Input::Jobs(0, Told::Gone(job("b", &json!({})))));
+    let left = bench.0.take(Input::Jobs(0, Told::Gone(job("b", &json!({})))));
+    assert_eq!(
+        (words(&left), left.check.len()),
+        (NONE.map(str::to_owned).to_vec(), 1),
+        "it may exist without its labels"
+    );
+    let output = bench.0.take(Input::Checked("b".into(), None));
     assert_eq!(words(&output), ["b interrupted Deleted"]);
     assert_eq!(output.orphaned.len(), 1, "its pods are about to go");
     assert_eq!(bench.jobs([]), ["a gone"]);
@@ -218,7 +263,7 @@ fn every_run_that_applied_a_job_with_a_fixed_name_is_told() {
     assert_eq!(bench.take(looked), ["a running", "b running"]);
     assert!(bench.0.overlooked().look.is_empty());
     assert_eq!(bench.job(fixed("b", &over("Complete"))), NONE, "its pods are read first");
-    assert_eq!(bench.take(Input::Looked("nightly".into(), None)), ["a succeeded", "b succeeded"]);
+    assert_eq!(bench.take(Input::Looked("nightly".into(), Some(Vec::new()))), ["a succeeded", "b succeeded"]);
 }
 
 #[test]

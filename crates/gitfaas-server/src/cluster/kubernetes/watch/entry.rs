@@ -22,6 +22,10 @@ pub(super) struct Entry {
     pub(super) told: Option<(JobState, u32)>,
     /// Whether its pods were read after its end.
     pub(super) looked: bool,
+    /// How often that was tried in vain.
+    pub(super) failed_looks: u8,
+    /// Whether the watch still tells of it.
+    pub(super) watched: bool,
 }
 
 impl Entry {
@@ -36,6 +40,8 @@ impl Entry {
             list: 0,
             told: None,
             looked: false,
+            failed_looks: 0,
+            watched: true,
         }
     }
 
@@ -65,6 +71,11 @@ impl Entry {
     pub(super) fn wants_a_look(&self) -> bool {
         let is_told_by_pods = self.job.condition("Failed").is_some() || !self.is_unique;
         !self.looked && !self.is_settled() && self.job.is_over() && is_told_by_pods
+    }
+
+    /// Whether it has to be asked after, as the watch does not tell of it any more.
+    pub(super) fn is_left(&self) -> bool {
+        !self.watched && !self.is_settled()
     }
 
     pub(super) fn is_overlooked(&self) -> bool {
