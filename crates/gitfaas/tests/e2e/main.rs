@@ -12,6 +12,7 @@ mod complete;
 mod ends;
 mod fate;
 mod faults;
+mod fixed;
 mod foretold;
 mod in_pod;
 mod kill;
