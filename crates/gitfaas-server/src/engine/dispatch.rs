@@ -166,7 +166,7 @@ impl Engine {
         if self.draining.is_cancelled() {
             return Ok(Taken::NotOurs);
         }
-        let forgotten = self.may_be_forgotten(&run);
+        let forgotten = may_be_forgotten(&run, self.now(), self.parts.cluster.keeps());
         let gate = self.gate(&run.topic);
         // It may have been paused while this waited.
         if run.phase == Phase::Queued && gate.paused().is_some() {
@@ -193,15 +193,6 @@ impl Engine {
             drop((slot, hold));
         });
         Ok(Taken::Ours)
-    }
-
-    /// Whether an earlier life may have made the Jobs of a run so long ago that they may have been collected since.
-    fn may_be_forgotten(&self, run: &Run) -> bool {
-        let unanswered = run.reason.as_ref().is_some_and(|reason| reason.code == NO_ANSWER);
-        let tried_at = run.mark.as_ref().map(|mark| mark.at).or(run.due_at.filter(|_| unanswered));
-        let age = tried_at.and_then(|at| Duration::try_from(self.now().duration_since(at)).ok());
-        let keeps = self.parts.cluster.keeps();
-        age.is_some_and(|age| age >= keeps.saturating_sub(keeps / SPARE))
     }
 
     async fn apply_stored(self: &Arc<Self>, run: Run, forgotten: bool) {
@@ -333,6 +324,15 @@ impl Engine {
     }
 }
 
+/// Whether an earlier life may have made the Jobs of a run so long ago that they may have been collected since; a cluster
+/// `keeps` them for so long.
+fn may_be_forgotten(run: &Run, now: Timestamp, keeps: Duration) -> bool {
+    let unanswered = run.reason.as_ref().is_some_and(|reason| reason.code == NO_ANSWER);
+    let tried_at = run.mark.as_ref().map(|mark| mark.at).or(run.due_at.filter(|_| unanswered));
+    let age = tried_at.and_then(|at| Duration::try_from(now.duration_since(at)).ok());
+    age.is_some_and(|age| age >= keeps.saturating_sub(keeps / SPARE))
+}
+
 /// The Job of this try that an earlier round of applying it made.
 fn made_before<'a>(run: &'a Run, wanted: &ObjectKey) -> Option<&'a ObjectKey> {
     let is_it = |made: &ObjectKey| {
@@ -352,4 +352,40 @@ fn forgotten_reason() -> Reason {
 fn jitter() -> f64 {
     let drawn = getrandom::u32().unwrap_or(u32::MAX / 2);
     f64::from(drawn) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use gitfaas_core::id::{RequestId, RunId};
+    use gitfaas_core::run::Mark;
+
+    use super::*;
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    fn at(hour: i64) -> Timestamp {
+        Timestamp::from_second(hour * 3600).expect("a time")
+    }
+
+    fn queued() -> Run {
+        let function = "a.yaml".parse().expect("a function");
+        let id = RunId::derive(RequestId::from_bytes([1; 16]), &function);
+        Run::planned(id, "t".parse().expect("a topic"), function, 0, at(0))
+    }
+
+    #[test]
+    fn only_what_may_have_been_made_is_in_doubt_and_only_when_a_job_may_be_gone() {
+        let mark = Mark { holder: "here".to_owned(), epoch: 1, at: at(0) };
+        let marked = Run { mark: Some(mark), due_at: None, ..queued() };
+        let unanswered = Run { reason: Some(Reason::new(NO_ANSWER, "late")), ..queued() };
+        for run in [&marked, &unanswered] {
+            assert!(!may_be_forgotten(run, at(22), DAY));
+            assert!(may_be_forgotten(run, at(23), DAY), "a little earlier than the cluster says");
+            assert!(!may_be_forgotten(run, at(99_999), Duration::MAX), "one that forgets nothing");
+        }
+        let unsent = Run { reason: Some(Reason::new("ClusterUnreachable", "down")), ..queued() };
+        for run in [&queued(), &unsent] {
+            assert!(!may_be_forgotten(run, at(99), DAY), "it was never sent");
+        }
+    }
 }
