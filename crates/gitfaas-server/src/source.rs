@@ -1,12 +1,17 @@
-//! Where functions come from: a directory here, a Git repository later. The trait, and what it speaks of.
+//! Where functions come from: a directory of this machine, or a Git repository. The trait, and what it speaks of.
 
 pub mod directory;
+mod fault;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use gitfaas_core::topic::FunctionName;
+use jiff::Timestamp;
+
+pub use self::fault::Fault;
 
 /// Where functions come from.
 #[async_trait]
@@ -16,6 +21,17 @@ pub trait Source: Send + Sync + 'static {
 
     /// The config file's path inside it (`config.json`).
     fn config_path(&self) -> &str;
+
+    /// What it follows there, as the full name of a reference (`refs/heads/main`), which push webhooks are compared with;
+    /// `None` where there are no references.
+    fn reference(&self) -> Option<&str> {
+        None
+    }
+
+    /// How long to wait between two looks; `None` for one that tells by itself when it has changed.
+    fn poll_every(&self) -> Option<Duration> {
+        None
+    }
 
     /// What it holds now. One snapshot is one state: a file read from it later is of the same state as its revision.
     ///
@@ -40,12 +56,41 @@ pub trait Snapshot: Send + Sync {
     /// The revision of these files, as printed (`dir@sha256:…`, `main@sha1:…`). A directory has no commit to name, so
     /// its revision is made of the files that were read, which are therefore given.
     fn revision(&self, files: &BTreeMap<FunctionName, Result<Bytes, String>>) -> String;
+
+    /// The commit it is of; `None` where there are none.
+    fn commit(&self) -> Option<Commit> {
+        None
+    }
+}
+
+/// A commit, for people. Everything in it is what its author wrote: hostile until escaped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// Its id in hex: 40 digits, or 64 in a repository of SHA-256.
+    pub id: String,
+    /// Who wrote it: the name, without the address.
+    pub author: String,
+    /// When, as the author's clock had it; `None` when that is no time.
+    pub time: Option<Timestamp>,
+    /// The first line of its message, at most 200 characters of it.
+    pub subject: String,
+    /// Who signed it, where signatures are asked for: the key's fingerprint.
+    pub signer: Option<String>,
 }
 
 /// Why a source cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct SourceError {
+    /// What kind of fault it is, for programs.
+    pub fault: Fault,
     /// What happened and what to do, without credentials.
     pub message: String,
+}
+
+impl SourceError {
+    /// An error of this kind; `message` says what happened and what to do, without credentials.
+    pub fn new(fault: Fault, message: impl Into<String>) -> Self {
+        Self { fault, message: message.into() }
+    }
 }

@@ -22,7 +22,7 @@ use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Notify;
 
-use super::{Snapshot, Source, SourceError};
+use super::{Fault, Snapshot, Source, SourceError};
 
 /// How long a directory must be quiet before it is read: an editor's save is several changes, and a copy is many.
 const QUIET: Duration = Duration::from_millis(50);
@@ -46,7 +46,7 @@ impl DirectorySource {
         let shown = root.display();
         let root = root
             .canonicalize()
-            .map_err(|error| SourceError { message: format!("cannot read the directory {shown}: {error}") })?;
+            .map_err(|error| SourceError::new(Fault::Local, format!("cannot read the directory {shown}: {error}")))?;
         open_root(&root)?;
         let changed = Arc::new(Notify::new());
         let watcher = watch(&root, changed.clone())
@@ -74,7 +74,7 @@ fn watch(root: &Path, changed: Arc<Notify>) -> notify::Result<notify::Recommende
 
 fn open_root(root: &Path) -> Result<OwnedFd, SourceError> {
     rustix::fs::open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|error| SourceError { message: format!("cannot read the directory {}: {error}", root.display()) })
+        .map_err(|error| SourceError::new(Fault::Local, format!("cannot read the directory {}: {error}", root.display())))
 }
 
 #[async_trait]
