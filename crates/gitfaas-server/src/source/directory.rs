@@ -73,8 +73,9 @@ fn watch(root: &Path, changed: Arc<Notify>) -> notify::Result<notify::Recommende
 }
 
 fn open_root(root: &Path) -> Result<OwnedFd, SourceError> {
-    rustix::fs::open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|error| SourceError::new(Fault::Local, format!("cannot read the directory {}: {error}", root.display())))
+    rustix::fs::open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(|error| {
+        SourceError::new(Fault::Local, format!("cannot read the directory {}: {error}", root.display()))
+    })
 }
 
 #[async_trait]
