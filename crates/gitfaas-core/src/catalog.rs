@@ -25,6 +25,7 @@ pub use self::changes::{Change, Difference};
 pub use self::live::{LiveCatalog, LiveFile, LiveTopic, LiveVersion};
 use self::rules::TopicRules;
 use self::schema::MessageSchema;
+use crate::commit::Commit;
 use crate::problem::Problem;
 use crate::template::Template;
 use crate::topic::{FunctionName, TopicName};
@@ -51,6 +52,7 @@ impl FromIterator<(FunctionName, Result<Bytes, String>)> for Files {
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     revision: String,
+    commit: Option<Commit>,
     topics: IndexMap<TopicName, Topic>,
 }
 
@@ -142,6 +144,17 @@ impl Catalog {
     /// The revision it was compiled at, as printed (`main@sha1:…`, `dir@sha256:…`); empty before the first one.
     pub fn revision(&self) -> &str {
         &self.revision
+    }
+
+    /// The commit of that revision; `None` where there are none.
+    pub const fn commit(&self) -> Option<&Commit> {
+        self.commit.as_ref()
+    }
+
+    /// The same catalog, of this commit.
+    #[must_use]
+    pub fn of_commit(self, commit: Option<Commit>) -> Self {
+        Self { commit, ..self }
     }
 
     /// The topic of this name.

@@ -235,6 +235,26 @@ fn a_restart_serves_what_was_served_and_knows_why_it_is_stale() {
 }
 
 #[test]
+fn the_commit_of_what_is_served_is_known_after_a_restart_also_with_what_an_older_version_kept() {
+    let commit = Commit {
+        id: "132f4e7a55".repeat(4),
+        author: "Ada \u{202e}".to_owned(),
+        time: "2026-11-25T04:05:06Z".parse().ok(),
+        subject: "Collect\u{1b}[2J".to_owned(),
+        signer: Some("SHA256:x".to_owned()),
+    };
+    let before = good("main@sha1:132f4e7").of_commit(Some(commit.clone()));
+    let (live, blobs) = kept(&before);
+    let (after, _) = Catalog::restore(&live, |hash| blobs.get(hash).cloned());
+    assert_eq!(after.commit(), Some(&commit));
+    assert_eq!(after.live(), before.live());
+    let mut older = serde_json::to_value(&live).expect("JSON");
+    older.as_object_mut().expect("an object").remove("commit");
+    let older: LiveCatalog = serde_json::from_value(older).expect("still read");
+    assert_eq!(older.commit, None);
+}
+
+#[test]
 fn what_is_kept_is_named_by_its_hash() {
     let catalog = good("main@sha1:132f4e7");
     let live = serde_json::to_value(catalog.live()).expect("JSON");
@@ -283,6 +303,7 @@ fn a_source_that_is_not_understood_any_more_says_what_is_wrong_beside_what_was()
     let before = Problem::at("topics.json", Position { line: 3, column: 5 }, "something else");
     let live = LiveCatalog {
         revision: "two".to_owned(),
+        commit: None,
         topics: vec![LiveTopic {
             name: "collect".parse().expect("a name"),
             version: Some(LiveVersion {

@@ -5,6 +5,7 @@
 
 pub mod admission;
 pub mod catalog;
+pub mod commit;
 pub mod event;
 pub mod gate;
 pub mod id;

@@ -11,6 +11,7 @@ mod dispatch;
 mod error;
 mod expire;
 mod follow;
+mod following;
 mod gate;
 mod hold;
 mod hub;
@@ -28,14 +29,13 @@ mod roster;
 mod waiting;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use gitfaas_core::admission::Policy;
 use gitfaas_core::catalog::Catalog;
 use gitfaas_core::gate::Gate;
-use gitfaas_core::problem::Problem;
 use gitfaas_core::retry::Backoff;
 use gitfaas_core::run::Mark;
 use gitfaas_core::topic::TopicName;
@@ -51,12 +51,13 @@ pub use self::cancel::Cancelled;
 pub use self::dispatch::Recovered;
 pub use self::error::{EngineError, ErrorCode};
 pub(crate) use self::follow::after_cut;
+pub use self::following::{SourceFailure, SourceStatus};
 pub use self::hub::{Hub, Subscription};
 pub use self::publish::{PublishOptions, Published};
 pub use self::query::Tree;
 pub(crate) use self::reach::changed as reach_changed;
 pub use self::redrive::{At, Bulk};
-pub use self::refresh::{CONFIG_FILES, ReadSource, Refresh, inspect_source, read_source};
+pub use self::refresh::{CONFIG_FILES, ReadSource, Refresh, Refreshed, Reports, inspect_source, read_source};
 pub use self::render::Rendered;
 pub use self::respond::Answer;
 pub use self::roster::WorkerStatus;
@@ -144,7 +145,9 @@ pub struct Engine {
     gates: ArcSwap<BTreeMap<TopicName, Gate>>,
     reading_gates: tokio::sync::Mutex<()>,
     source_status: Mutex<SourceStatus>,
-    refreshing: tokio::sync::Mutex<()>,
+    refreshing: refresh::Turns,
+    // Woken when somebody said that the source has changed.
+    pushed: Notify,
     hub: Arc<Hub>,
     ids: Ids,
     slots: Arc<Semaphore>,
@@ -163,17 +166,6 @@ pub struct Engine {
     roster: Roster,
 }
 
-/// How the source stands.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SourceStatus {
-    /// When it was last read successfully (also when files in it are wrong).
-    pub last_success: Option<Timestamp>,
-    /// Why the last refresh failed as a whole.
-    pub last_error: Option<String>,
-    /// What is wrong with the config file of the newest state, which is therefore not served at all.
-    pub config_problems: Vec<Problem>,
-}
-
 impl Engine {
     /// An engine over these parts. It does nothing by itself: `workers` do, and callers.
     pub fn new(settings: Settings, parts: Parts, metrics: Metrics) -> Arc<Self> {
@@ -189,7 +181,8 @@ impl Engine {
             gates: ArcSwap::default(),
             reading_gates: tokio::sync::Mutex::default(),
             source_status: Mutex::default(),
-            refreshing: tokio::sync::Mutex::default(),
+            refreshing: refresh::Turns::default(),
+            pushed: Notify::new(),
             hub: Arc::default(),
             ids: Ids::default(),
             applying: Held::default(),
@@ -216,11 +209,6 @@ impl Engine {
     /// What is served now; `None` inside while nothing ever was.
     pub fn catalog(&self) -> Arc<Option<Catalog>> {
         self.catalog.load_full()
-    }
-
-    /// How the source stands.
-    pub fn source_status(&self) -> SourceStatus {
-        self.lock_status().clone()
     }
 
     /// Where functions come from, for people, and the config file's path there.
@@ -286,10 +274,6 @@ impl Engine {
         Duration::try_from(time.duration_since(self.now())).unwrap_or_default()
     }
 
-    fn lock_status(&self) -> MutexGuard<'_, SourceStatus> {
-        self.source_status.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn mark(&self) -> Mark {
         Mark { holder: self.settings.holder.clone(), epoch: self.parts.store.epoch(), at: self.now() }
     }
@@ -301,12 +285,18 @@ impl Engine {
     fn no_catalog(&self) -> EngineError {
         let status = self.source_status();
         let why = match (&status.last_error, status.config_problems.first()) {
-            (Some(error), _) => format!("no functions have been loaded yet: {error}"),
+            (Some(error), _) => format!("no functions have been loaded yet: {}", error.message),
             (None, Some(problem)) => format!("no functions have been loaded yet: {problem}"),
             (None, None) => "no functions have been loaded yet; try again in a moment".to_owned(),
         };
         EngineError::new(ErrorCode::NoCatalog, why)
     }
+}
+
+/// A number from 0 to 1 from the machine's randomness.
+pub(crate) fn jitter() -> f64 {
+    let drawn = getrandom::u32().unwrap_or(u32::MAX / 2);
+    f64::from(drawn) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]

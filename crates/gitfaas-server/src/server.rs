@@ -14,9 +14,9 @@ use tokio::task::JoinHandle;
 
 use self::connections::{Listener, Peer};
 use crate::api::{self, Limits};
-use crate::engine::{Engine, EngineError, Parts, Settings};
+use crate::engine::{Engine, EngineError, Parts, Reports, Settings};
 use crate::telemetry::Metrics;
-use crate::workers::{Reports, Workers};
+use crate::workers::Workers;
 
 /// What a server is told at its start.
 #[derive(Debug, Clone)]
@@ -93,7 +93,8 @@ const CONNECTIONS: Duration = Duration::from_secs(3);
 /// How long the last of what the cluster told may take to be settled.
 const SETTLING: Duration = Duration::from_secs(2);
 
-/// Starts a server over its parts: serves what was served last at once, and refreshes from the source.
+/// Starts a server over its parts: serves what was served last at once, and refreshes from the source. What comes of each
+/// refresh is told to `reports`.
 ///
 /// # Errors
 /// [`StartError`].
@@ -116,7 +117,10 @@ pub async fn start(config: Config, parts: Parts, reports: Reports) -> Result<Run
     };
     let engine = Engine::new(settings, parts.clone(), Metrics::default());
     engine.restore().await?;
-    let workers = Workers::start(&engine, parts.source.clone(), parts.cluster.clone(), reports);
+    if let Some(reports) = reports {
+        engine.report_refreshes(reports);
+    }
+    let workers = Workers::start(&engine, parts.source.clone(), parts.cluster.clone());
     let handle = Handle::new();
     let limits = Limits {
         loopback_only: config.limits.loopback_only || addr.ip().is_loopback(),

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use gitfaas_core::retry::Backoff;
 use gitfaas_core::topic::FunctionName;
-use jiff::Timestamp;
+
+pub use gitfaas_core::commit::Commit;
 
 pub use self::fault::Fault;
 
@@ -31,6 +33,15 @@ pub trait Source: Send + Sync + 'static {
     /// How long to wait between two looks; `None` for one that tells by itself when it has changed.
     fn poll_every(&self) -> Option<Duration> {
         None
+    }
+
+    /// How long to wait after failures before the next look: between half of the ceiling and all of it.
+    ///
+    /// A failure that passes is over within seconds, and what is broken is not asked about all day: somebody else pays for
+    /// each look.
+    fn backoff(&self) -> Backoff {
+        let most = self.poll_every().unwrap_or_default().max(Duration::from_mins(5));
+        Backoff { first: Duration::from_secs(5), most }
     }
 
     /// What it holds now. One snapshot is one state: a file read from it later is of the same state as its revision.
@@ -63,21 +74,6 @@ pub trait Snapshot: Send + Sync {
     }
 }
 
-/// A commit, for people. Everything in it is what its author wrote: hostile until escaped.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Commit {
-    /// Its id in hex: 40 digits, or 64 in a repository of SHA-256.
-    pub id: String,
-    /// Who wrote it: the name, without the address.
-    pub author: String,
-    /// When, as the author's clock had it; `None` when that is no time.
-    pub time: Option<Timestamp>,
-    /// The first line of its message, at most 200 characters of it.
-    pub subject: String,
-    /// Who signed it, where signatures are asked for: the key's fingerprint.
-    pub signer: Option<String>,
-}
-
 /// Why a source cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -86,11 +82,19 @@ pub struct SourceError {
     pub fault: Fault,
     /// What happened and what to do, without credentials.
     pub message: String,
+    /// How long whoever has the source asked to be left alone, if they did.
+    pub retry_after: Option<Duration>,
 }
 
 impl SourceError {
     /// An error of this kind; `message` says what happened and what to do, without credentials.
     pub fn new(fault: Fault, message: impl Into<String>) -> Self {
-        Self { fault, message: message.into() }
+        Self { fault, message: message.into(), retry_after: None }
+    }
+
+    /// The same error, of a server that asked to be left alone for so long.
+    #[must_use]
+    pub fn retry_after(self, wait: Option<Duration>) -> Self {
+        Self { retry_after: wait, ..self }
     }
 }

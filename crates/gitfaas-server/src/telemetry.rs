@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use gitfaas_core::catalog::Catalog;
 use gitfaas_core::run::Phase;
+use jiff::Timestamp;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -27,6 +28,9 @@ pub struct Metrics {
     runs: Family<Labels, Gauge>,
     responses: Counter,
     refreshes: Family<Labels, Counter>,
+    source_success: Gauge<f64, AtomicU64>,
+    source_failures: Gauge,
+    source_next: Gauge<f64, AtomicU64>,
     topics: Gauge,
     topics_stale: Gauge,
     http: Family<Labels, Counter>,
@@ -45,6 +49,9 @@ impl Default for Metrics {
             runs: Family::default(),
             responses: Counter::default(),
             refreshes: Family::default(),
+            source_success: Gauge::default(),
+            source_failures: Gauge::default(),
+            source_next: Gauge::default(),
             topics: Gauge::default(),
             topics_stale: Gauge::default(),
             http: Family::default(),
@@ -72,9 +79,25 @@ impl Metrics {
         self.responses.inc();
     }
 
-    /// Counts a refresh, and whether all was well.
-    pub fn refreshed(&self, well: bool) {
-        self.refreshes.get_or_create(&label("outcome", if well { "success" } else { "failure" })).inc();
+    /// Counts a refresh by its outcome: `ok`, `config` when the config file is wrong, or the word of a fault.
+    pub fn refreshed(&self, outcome: &'static str) {
+        self.refreshes.get_or_create(&label("outcome", outcome)).inc();
+    }
+
+    /// Notes that the source was read.
+    pub fn source_read(&self, at: Timestamp) {
+        self.source_success.set(seconds(at));
+        self.source_failures.set(0);
+    }
+
+    /// Notes that it was not, so many times in a row.
+    pub fn source_failed(&self, failures: u32) {
+        self.source_failures.set(failures.into());
+    }
+
+    /// Notes when it is looked at next; `None` when no time is set for that.
+    pub fn source_next(&self, at: Option<Timestamp>) {
+        self.source_next.set(at.map_or(0.0, seconds));
     }
 
     /// Notes what is served.
@@ -132,6 +155,16 @@ impl Metrics {
         registry.register("runs", "Runs in the ledger by phase", self.runs.clone());
         registry.register("responses", "Answers stored", self.responses.clone());
         registry.register("refreshes", "Refreshes of the source by outcome", self.refreshes.clone());
+        registry.register("source_failures", "Failures to read the source in a row", self.source_failures.clone());
+        // A time that is not known is no time: 1970 would set off every alert on an age.
+        for (name, help, time) in [
+            ("source_last_success_timestamp", "When the source was last read", &self.source_success),
+            ("source_next_try_timestamp", "When the source is looked at next", &self.source_next),
+        ] {
+            if time.get() > 0.0 {
+                registry.register_with_unit(name, help, Unit::Seconds, time.clone());
+            }
+        }
         registry.register("topics", "Topics served", self.topics.clone());
         registry.register("topics_stale", "Topics whose newest version failed", self.topics_stale.clone());
         registry.register("http_requests", "HTTP answers by route and status", self.http.clone());
@@ -140,6 +173,10 @@ impl Metrics {
         registry.register("ready", "Whether the server can accept publishes", self.ready.clone());
         registry
     }
+}
+
+fn seconds(time: Timestamp) -> f64 {
+    time.as_duration().as_secs_f64()
 }
 
 fn label(name: &'static str, value: &str) -> Labels {
@@ -156,6 +193,9 @@ mod tests {
         metrics.published("accepted", Duration::from_millis(3));
         metrics.answered("/publish/{topic}", 202);
         metrics.reached(true);
+        metrics.refreshed("host-key-changed");
+        metrics.source_failed(4);
+        metrics.source_next("2026-11-25T04:05:06.5Z".parse().ok());
         let text = metrics.render(
             true,
             3,
@@ -168,6 +208,10 @@ mod tests {
         assert!(text.contains("gitfaas_http_requests_total{route=\"/publish/{topic}\",status=\"202\"} 1"), "{text}");
         assert!(text.contains("gitfaas_topic_runs{topic=\"slow\",state=\"queued\"} 9"), "{text}");
         assert!(text.contains("gitfaas_topic_runs{topic=\"slow\",state=\"live\"} 2"), "{text}");
+        assert!(text.contains("gitfaas_refreshes_total{outcome=\"host-key-changed\"} 1"), "{text}");
+        assert!(text.contains("gitfaas_source_failures 4"), "{text}");
+        assert!(text.contains("gitfaas_source_next_try_timestamp_seconds 1795579506.5"), "{text}");
+        assert!(!text.contains("last_success"), "it was never read: {text}");
         assert!(text.contains("gitfaas_waiting 3"), "{text}");
         assert!(text.contains("gitfaas_ready 1"), "{text}");
         assert!(text.contains("gitfaas_cluster_up 1"), "{text}");

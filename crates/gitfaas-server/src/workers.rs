@@ -17,8 +17,6 @@ use futures_util::FutureExt as _;
 use gitfaas_core::retry::Backoff;
 use tokio::task::JoinSet;
 
-pub use self::refresher::Reports;
-
 use crate::cluster::Cluster;
 use crate::engine::{Engine, EngineError};
 use crate::source::Source;
@@ -34,8 +32,8 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Starts them all. `reports` gets what each refresh found.
-    pub fn start(engine: &Arc<Engine>, source: Arc<dyn Source>, cluster: Arc<dyn Cluster>, reports: Reports) -> Self {
+    /// Starts them all.
+    pub fn start(engine: &Arc<Engine>, source: Arc<dyn Source>, cluster: Arc<dyn Cluster>) -> Self {
         let (mut watcher, inspected) = (JoinSet::new(), cluster.clone());
         let own = engine.clone();
         watcher.spawn(steadily("watcher", move || watcher::run(own.clone(), cluster.clone())));
@@ -43,7 +41,7 @@ impl Workers {
         let (dispatched, refreshed, kept, inspecting) =
             (engine.clone(), engine.clone(), engine.clone(), engine.clone());
         others.spawn(steadily("dispatcher", move || dispatcher::run(dispatched.clone())));
-        others.spawn(steadily("refresher", move || refresher::run(refreshed.clone(), source.clone(), reports.clone())));
+        others.spawn(steadily("refresher", move || refresher::run(refreshed.clone(), source.clone())));
         others.spawn(steadily("inspector", move || inspector::run(inspecting.clone(), inspected.clone())));
         others.spawn(steadily("janitor", move || janitor::run(kept.clone())));
         Self { watcher, others }

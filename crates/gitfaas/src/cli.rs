@@ -9,6 +9,7 @@ mod dead_letters;
 mod doctor;
 mod documents;
 mod file;
+mod following;
 mod functions;
 mod new;
 pub(crate) mod reference;

@@ -67,7 +67,7 @@ impl Catalog {
             (topic.name.clone(), Topic { name: topic.name.clone(), version, stale, warnings })
         });
         let topics = topics.collect();
-        Self { revision, topics }
+        Self { revision, commit: None, topics }
     }
 }
 

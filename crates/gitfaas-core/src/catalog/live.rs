@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::rules::TopicRules;
 use super::schema::MessageSchema;
 use super::{Catalog, Function, Stale, Topic, TopicVersion, sha256};
+use crate::commit::Commit;
 use crate::problem::Problem;
 use crate::topic::{FunctionName, TopicName};
 
@@ -18,6 +19,9 @@ use crate::topic::{FunctionName, TopicName};
 pub struct LiveCatalog {
     /// The revision it was compiled at.
     pub revision: String,
+    /// The commit of that revision; absent where there are none, and in what an older version kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<Commit>,
     /// Its topics, in the order of the config file.
     pub topics: Vec<LiveTopic>,
 }
@@ -83,7 +87,7 @@ impl Catalog {
             version: topic.version.as_ref().map(version),
             stale: topic.stale.clone(),
         });
-        LiveCatalog { revision: self.revision.clone(), topics: topics.collect() }
+        LiveCatalog { revision: self.revision.clone(), commit: self.commit.clone(), topics: topics.collect() }
     }
 
     /// The sources of all that is served, each once, with their SHA-256 in lower-case hex.
@@ -134,7 +138,7 @@ impl Catalog {
         }
         lost.sort_unstable();
         lost.dedup();
-        (Self { revision: live.revision.clone(), topics }, lost)
+        (Self { revision: live.revision.clone(), commit: live.commit.clone(), topics }, lost)
     }
 }
 

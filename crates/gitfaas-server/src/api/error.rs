@@ -92,7 +92,11 @@ impl IntoResponse for ApiError {
         // must not fill the log with it.
         let told = matches!(
             self.error.code,
-            ErrorCode::NoCatalog | ErrorCode::TopicBroken | ErrorCode::TooManyWaiting | ErrorCode::Stopping
+            ErrorCode::NoCatalog
+                | ErrorCode::TopicBroken
+                | ErrorCode::SourceUnavailable
+                | ErrorCode::TooManyWaiting
+                | ErrorCode::Stopping
         );
         if self.status.is_server_error() && !told {
             tracing::warn!(error.code = self.code, error.detail = self.error.detail, "answered with an error");

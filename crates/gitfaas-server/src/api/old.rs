@@ -30,7 +30,8 @@ pub(super) async fn responses(State(app): State<App>, Segment(id): Segment) -> R
 
 /// Read the source now
 ///
-/// The answer comes when that is done.
+/// The answer comes when that is done. Those who ask while it is being read share the next reading, so that many of them
+/// cost two at most; none is answered by one that began before they asked.
 #[utoipa::path(
     post, path = "/refresh", operation_id = "refresh",
     tag = "source",
@@ -40,9 +41,9 @@ pub(super) async fn refresh(State(app): State<App>) -> Result<Json<Refreshed>, A
     let refresh = app.engine.refresh().await?;
     Ok(Json(Refreshed {
         error: !refresh.problems.is_empty(),
-        revision: refresh.revision,
+        revision: refresh.revision.clone(),
         changed: !refresh.changes.is_empty(),
-        problems: refresh.problems,
+        problems: refresh.problems.clone(),
     }))
 }
 

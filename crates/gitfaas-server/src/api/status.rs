@@ -67,7 +67,7 @@ pub(super) async fn source(State(app): State<App>) -> Json<SourceView> {
         config_path,
         revision: catalog.map(|catalog| catalog.revision().to_owned()),
         last_success: status.last_success,
-        last_error: status.last_error,
+        last_error: status.last_error.map(|error| error.message),
         problems,
     })
 }

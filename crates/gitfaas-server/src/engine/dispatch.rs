@@ -17,7 +17,7 @@ use gitfaas_core::run::{ObjectKey, Phase, Reason, Run};
 use gitfaas_core::topic::TopicName;
 use jiff::Timestamp;
 
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, jitter};
 use crate::cluster::{ApplyError, ClusterError, Owner};
 use crate::store::{Marking, Order, StoreError};
 
@@ -346,12 +346,6 @@ fn forgotten_reason() -> Reason {
     let message = "the server was away while it was being applied, for longer than a finished Job stays in the cluster, and \
                    there is no Job of it: whether it ran is not known";
     Reason::new("Forgotten", message)
-}
-
-/// A number from 0 to 1 from the machine's randomness.
-fn jitter() -> f64 {
-    let drawn = getrandom::u32().unwrap_or(u32::MAX / 2);
-    f64::from(drawn) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]

@@ -1,15 +1,23 @@
 //! Refresh: read the source, compile it, keep it, serve it.
 //!
-//! A config file that is broken changes nothing; a topic that is broken keeps the version it had.
+//! A config file that is broken changes nothing; a topic that is broken keeps the version it had. Everybody who wants a
+//! refresh comes through [`Engine::refresh`], and shares one with all who ask meanwhile.
+
+mod turns;
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use gitfaas_core::catalog::config::Config;
 use gitfaas_core::catalog::{Catalog, Change, LiveCatalog};
 use gitfaas_core::problem::Problem;
 use gitfaas_core::topic::FunctionName;
+
+pub(super) use self::turns::Turns;
+pub use self::turns::{Refreshed, Reports};
 
 use super::{Engine, EngineError, ErrorCode};
 use crate::source::{Snapshot, SourceError};
@@ -29,45 +37,67 @@ pub struct Refresh {
     pub problems: Vec<Problem>,
 }
 
-impl Engine {
-    /// Reads the source and serves what is good in it.
-    ///
-    /// # Errors
-    /// When the source cannot be read at all, or the store cannot keep what was read: what was served goes on being
-    /// served.
-    pub async fn refresh(&self) -> Result<Refresh, EngineError> {
-        let _one_at_a_time = self.refreshing.lock().await;
-        let refreshed = self.refresh_now().await;
-        if let Err(error) = &refreshed {
-            self.lock_status().last_error = Some(error.detail.clone());
-            self.metrics.refreshed(false);
+/// Why a refresh changed nothing.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failed {
+    /// The source cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// What was read cannot be kept, or this program failed on it.
+    #[error(transparent)]
+    Here(#[from] EngineError),
+}
+
+impl From<Failed> for EngineError {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Source(error) => Self::new(ErrorCode::SourceUnavailable, error.message),
+            Failed::Here(error) => error,
         }
-        refreshed
+    }
+}
+
+impl Engine {
+    /// Looks once, and notes what came of it.
+    async fn refresh_and_note(&self) -> Refreshed {
+        let looked = AssertUnwindSafe(self.refresh_now()).catch_unwind().await;
+        let looked = looked.unwrap_or_else(|_| {
+            let fault = "the server failed on what it read; its log says where";
+            Err(EngineError::new(ErrorCode::Internal, fault).into())
+        });
+        looked.map(Arc::new).map_err(|failed| {
+            self.source_failed(&failed);
+            failed.into()
+        })
     }
 
-    async fn refresh_now(&self) -> Result<Refresh, EngineError> {
-        let unavailable = |error: SourceError| EngineError::new(ErrorCode::SourceUnavailable, error.message);
-        let snapshot = self.parts.source.snapshot().await.map_err(unavailable)?;
+    async fn refresh_now(&self) -> Result<Refresh, Failed> {
+        let snapshot = self.parts.source.snapshot().await?;
+        let commit = snapshot.commit();
         let previous = self.catalog.load_full();
         let previous = previous.as_ref().as_ref();
+        if let Some(previous) = previous.filter(|_| self.refreshing.is_compiled(commit.as_ref())) {
+            return self.refresh_nothing(previous).await;
+        }
         let read = match read_source(&*snapshot, self.parts.source.config_path()).await {
             Ok(read) => read,
             Err(problems) => {
-                self.succeeded(problems.clone());
+                self.source_read(problems.clone());
                 let revision = previous.map(|catalog| catalog.revision().to_owned());
                 return Ok(Refresh { revision, changes: Vec::new(), problems });
             }
         };
         let revision = snapshot.revision(&read.files);
-        let catalog = read.compile(revision, previous);
+        let catalog = read.compile(revision, previous).of_commit(commit);
         let changes = catalog.changes(previous.unwrap_or(&Catalog::default()));
         if previous.is_none_or(|previous| previous.live() != catalog.live()) {
             self.keep(&catalog).await?;
         }
         self.keep_gates(&catalog).await?;
-        self.succeeded(Vec::new());
-        let problems = catalog.problems().into_iter().cloned().collect();
+        self.source_read(Vec::new());
+        let problems: Vec<Problem> = catalog.problems().into_iter().cloned().collect();
         let revision = Some(catalog.revision().to_owned());
+        self.refreshing.compiled(catalog.commit().filter(|_| problems.is_empty()));
         self.metrics.serves(&catalog);
         self.catalog.store(Arc::new(Some(catalog)));
         // What held a topic back may be gone.
@@ -75,6 +105,16 @@ impl Engine {
         // Rights may have changed, also where nothing else has.
         self.unchecked.notify_one();
         Ok(Refresh { revision, changes, problems })
+    }
+
+    /// What is left to be done when the source is at the commit that is served, of which nothing was wrong: its files
+    /// need not be read again.
+    async fn refresh_nothing(&self, served: &Catalog) -> Result<Refresh, Failed> {
+        self.keep_gates(served).await?;
+        self.source_read(Vec::new());
+        self.queued.notify_one();
+        self.unchecked.notify_one();
+        Ok(Refresh { revision: Some(served.revision().to_owned()), changes: Vec::new(), problems: Vec::new() })
     }
 
     /// Serves what was served last, before the source is read for the first time.
@@ -118,15 +158,6 @@ impl Engine {
         let sources: BTreeMap<String, Bytes> =
             catalog.sources().map(|(hash, source)| (hash.to_owned(), Bytes::copy_from_slice(source))).collect();
         Ok(self.parts.store.save_catalog(live, sources.into_iter().collect()).await?)
-    }
-
-    fn succeeded(&self, config_problems: Vec<Problem>) {
-        let now = self.now();
-        let mut status = self.lock_status();
-        status.last_success = Some(now);
-        status.last_error = None;
-        self.metrics.refreshed(config_problems.is_empty());
-        status.config_problems = config_problems;
     }
 }
 

@@ -1,6 +1,7 @@
 //! The verbs over a real store and the real local cluster, in the states that only a failure leaves.
 
 mod line;
+pub(crate) mod scripted;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -14,7 +15,7 @@ use gitfaas_core::run::machine::{ApplyFailure, Event, Observation, step};
 use gitfaas_core::run::{Phase, Reason, Run};
 
 use super::*;
-use crate::clock::SystemClock;
+use crate::clock::{ManualClock, SystemClock};
 use crate::cluster::ClusterEvent;
 use crate::cluster::local::{LocalCluster, Settings as ClusterSettings, SupervisorCommand, supervisor};
 use crate::source::directory::DirectorySource;
@@ -23,7 +24,7 @@ use crate::store::embedded::EmbeddedStore;
 /// Far more than anything here takes; only a test that fails waits so long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-const FUNCTION: &str = r#"
+pub(crate) const FUNCTION: &str = r#"
 apiVersion: batch/v1
 kind: Job
 metadata: {name: "said-{{RANDOM}}"}
@@ -46,7 +47,7 @@ fn supervise() {
     }
 }
 
-fn config(rules: &str) -> String {
+pub(crate) fn config(rules: &str) -> String {
     format!(r#"{{"topics": [{{{rules} "name": "t", "configs": ["said.yaml"]}}]}}"#)
 }
 
@@ -68,6 +69,18 @@ impl Bench {
 
     /// One with these rules, whose function is this shell script.
     async fn of(rules: &str, script: &str) -> Self {
+        let bench = Self::over(None, Arc::new(SystemClock), rules, script).await;
+        bench.engine.refresh().await.expect("a catalog");
+        bench
+    }
+
+    /// One that has read nothing yet, over this source, whose clock stands still.
+    pub(crate) async fn of_source(source: Arc<dyn Source>) -> Self {
+        let clock = ManualClock::new(SystemClock.now());
+        Self::over(Some(source), Arc::new(clock), "", "echo said").await
+    }
+
+    async fn over(source: Option<Arc<dyn Source>>, clock: Arc<dyn Clock>, rules: &str, script: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (data, functions) = (folder.path().join("data"), folder.path().join("functions"));
         std::fs::create_dir_all(&functions).expect("a folder");
@@ -78,16 +91,16 @@ impl Bench {
         let usual = ClusterSettings::new(data.clone(), functions.clone(), program.clone(), None);
         let supervisor = SupervisorCommand { program, args: args.map(Into::into).to_vec() };
         let cluster = LocalCluster::open(ClusterSettings { supervisor, ..usual }).await.expect("a cluster");
+        let directory = || Arc::new(DirectorySource::new(&functions, "config.json").expect("a source"));
         let parts = Parts {
-            source: Arc::new(DirectorySource::new(&functions, "config.json").expect("a source")),
+            source: source.unwrap_or_else(|| directory()),
             store: Arc::new(EmbeddedStore::open(&data).expect("a ledger")),
             cluster: Arc::new(cluster),
-            clock: Arc::new(SystemClock),
+            clock,
         };
         let backoff = Backoff { first: Duration::from_millis(7), most: Duration::from_millis(70) };
         let settings = Settings { dispatches: 3, backoff, ..Settings::default() };
         let engine = Engine::new(settings, parts, Metrics::default());
-        engine.refresh().await.expect("a catalog");
         Self { engine, folder }
     }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use gitfaas_core::retry::Backoff;
 use gitfaas_core::topic::FunctionName;
 use notify::{RecursiveMode, Watcher as _};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
@@ -31,6 +32,7 @@ const QUIET: Duration = Duration::from_millis(50);
 pub struct DirectorySource {
     root: PathBuf,
     config_path: String,
+    poll: Option<Duration>,
     changed: Arc<Notify>,
     // Ends the watch when dropped. None where the machine cannot watch (no inotify instances left, say): then only
     // `/refresh` reads the directory again.
@@ -52,7 +54,13 @@ impl DirectorySource {
         let watcher = watch(&root, changed.clone())
             .inspect_err(|error| tracing::warn!(source.location = %root.display(), %error, "cannot watch the directory; changes are seen on /refresh only"))
             .ok();
-        Ok(Self { root, config_path: config_path.to_owned(), changed, _watcher: watcher })
+        Ok(Self { root, config_path: config_path.to_owned(), poll: None, changed, _watcher: watcher })
+    }
+
+    /// The same, looked at every so often too: some file systems of a network do not tell of changes.
+    #[must_use]
+    pub fn polled(self, every: Option<Duration>) -> Self {
+        Self { poll: every, ..self }
     }
 
     /// The directory, absolute.
@@ -86,6 +94,15 @@ impl Source for DirectorySource {
 
     fn config_path(&self) -> &str {
         &self.config_path
+    }
+
+    fn poll_every(&self) -> Option<Duration> {
+        self.poll
+    }
+
+    /// Looking at a folder of this machine costs nobody anything, and somebody waits for what they have just saved.
+    fn backoff(&self) -> Backoff {
+        Backoff { first: Duration::from_millis(200), most: Duration::from_secs(30) }
     }
 
     async fn snapshot(&self) -> Result<Box<dyn Snapshot>, SourceError> {

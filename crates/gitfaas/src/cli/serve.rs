@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 
 use super::cluster::ClusterArgs;
+use super::following::Following;
 use super::settings::Settings;
 use super::value;
 
@@ -51,6 +52,9 @@ pub(crate) struct Serve {
     /// Where to listen
     #[arg(long, value_name = "ADDR:PORT", value_parser = value::listen, env = "GITFAAS_LISTEN", default_value = "0.0.0.0:5000")]
     pub(crate) listen: SocketAddr,
+    /// How it keeps up with its source
+    #[command(flatten)]
+    pub(crate) following: Following,
     /// Where functions run
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,

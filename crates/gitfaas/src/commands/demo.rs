@@ -15,7 +15,7 @@ use gitfaas_core::run::Phase;
 use gitfaas_core::topic::TopicName;
 use gitfaas_server::api::wire::TreeView;
 use gitfaas_server::clock::{Clock as _, SystemClock};
-use gitfaas_server::engine::{EngineError, Refresh};
+use gitfaas_server::engine::Refreshed;
 use gitfaas_server::server::Config;
 use gitfaas_server::source::directory::DirectorySource;
 use tokio::sync::mpsc;
@@ -107,7 +107,7 @@ async fn play(functions: &Path, url: &str, refreshes: Refreshes, out: Out) -> an
     Ok(if in_time { Outcome::Failed } else { Outcome::TimeUp })
 }
 
-type Refreshes = mpsc::UnboundedReceiver<Result<Refresh, EngineError>>;
+type Refreshes = mpsc::UnboundedReceiver<Refreshed>;
 
 /// Waits for the first refresh: before it there is no topic to publish to.
 async fn until_served(mut refreshes: Refreshes) -> anyhow::Result<()> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gitfaas_core::problem::Problem;
-use gitfaas_server::engine::{EngineError, Refresh};
+use gitfaas_server::engine::Refreshed;
 use gitfaas_server::server::Config;
 use gitfaas_server::source::Source as _;
 use gitfaas_server::source::directory::DirectorySource;
@@ -47,7 +47,7 @@ pub(crate) async fn run(arguments: cli::Dev, out: Out) -> anyhow::Result<Outcome
 /// Says what each refresh changed, until the server ends.
 async fn tell(
     source: &DirectorySource,
-    mut refreshes: mpsc::UnboundedReceiver<Result<Refresh, EngineError>>,
+    mut refreshes: mpsc::UnboundedReceiver<Refreshed>,
     out: Out,
 ) -> anyhow::Result<()> {
     let mut reload = Reload::default();

@@ -3,7 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use gitfaas_core::catalog::{Change, Difference};
 use gitfaas_core::problem::Problem;
-use gitfaas_server::engine::{EngineError, Refresh};
+use gitfaas_server::engine::Refreshed;
 
 use crate::output::{escape, style};
 
@@ -25,7 +25,7 @@ pub(super) struct Said {
 
 impl Reload {
     /// What is new in this refresh.
-    pub(super) fn say(&mut self, refreshed: Result<Refresh, EngineError>) -> Said {
+    pub(super) fn say(&mut self, refreshed: Refreshed) -> Said {
         let refresh = match refreshed {
             Ok(refresh) => refresh,
             Err(error) => return self.unreadable(error.detail),
@@ -39,7 +39,7 @@ impl Reload {
         } else if refresh.problems != self.problems {
             said.problems.clone_from(&refresh.problems);
         }
-        self.problems = refresh.problems;
+        self.problems.clone_from(&refresh.problems);
         said
     }
 
@@ -72,18 +72,19 @@ fn paint(color: AnsiColor, text: &str) -> String {
 mod tests {
     use super::*;
     use gitfaas_core::problem::Position;
-    use gitfaas_server::engine::ErrorCode;
+    use gitfaas_server::engine::{EngineError, ErrorCode, Refresh};
+    use std::sync::Arc;
 
-    fn refresh(changes: &[(&str, Difference)], problems: &[Problem]) -> Refresh {
+    fn refresh(changes: &[(&str, Difference)], problems: &[Problem]) -> Arc<Refresh> {
         let change = |(topic, difference): &(&str, Difference)| Change {
             topic: topic.parse().expect("a topic"),
             difference: *difference,
         };
-        Refresh {
+        Arc::new(Refresh {
             revision: Some("dir@sha256:1".to_owned()),
             changes: changes.iter().map(change).collect(),
             problems: problems.to_vec(),
-        }
+        })
     }
 
     fn plain(said: &Said) -> String {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gitfaas_server::engine::{EngineError, Refresh};
+use gitfaas_server::engine::Refreshed;
 use gitfaas_server::server::Config;
 use gitfaas_server::source::directory::DirectorySource;
 use tokio::sync::mpsc;
@@ -19,7 +19,8 @@ pub(crate) async fn run(arguments: cli::Serve) -> anyhow::Result<Outcome> {
     machine::log(logging.log.as_deref().unwrap_or("info"), logging.log_format)?;
     let mut stop = Stop::listen()?;
     let settings = &arguments.settings;
-    let source = Arc::new(DirectorySource::new(&arguments.dir, &settings.policy.config_path)?);
+    let source = DirectorySource::new(&arguments.dir, &settings.policy.config_path)?.polled(arguments.following.poll.0);
+    let source = Arc::new(source);
     let data = machine::data_folder(settings.data.data.as_deref(), source.root())?;
     let (cluster, config) = match arguments.cluster.cluster {
         Cluster::Local => {
@@ -53,14 +54,14 @@ pub(crate) async fn run(arguments: cli::Serve) -> anyhow::Result<Outcome> {
 }
 
 /// Logs what each refresh changed and what is wrong; a source that cannot be read is logged where that is retried.
-async fn log_refreshes(mut refreshes: mpsc::UnboundedReceiver<Result<Refresh, EngineError>>) {
+async fn log_refreshes(mut refreshes: mpsc::UnboundedReceiver<Refreshed>) {
     while let Some(refreshed) = refreshes.recv().await {
         let Ok(refresh) = refreshed else { continue };
-        let revision = refresh.revision.unwrap_or_default();
-        for change in refresh.changes {
+        let revision = refresh.revision.as_deref().unwrap_or_default();
+        for change in &refresh.changes {
             tracing::info!(topic.name = %change.topic, source.revision = revision, difference = ?change.difference, "topic changed");
         }
-        for problem in refresh.problems {
+        for problem in &refresh.problems {
             tracing::warn!(source.revision = revision, %problem, "something is wrong with the functions");
         }
     }
