@@ -2,6 +2,7 @@
 
 pub mod directory;
 mod fault;
+pub mod git;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,0 +1,3 @@
+//! A Git repository as a source.
+
+pub mod signatures;
