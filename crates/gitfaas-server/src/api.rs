@@ -17,6 +17,7 @@ mod publish;
 mod read;
 mod render;
 mod requests;
+mod source;
 mod status;
 mod topics;
 mod verb;
@@ -148,7 +149,7 @@ fn routes() -> OpenApiRouter<App> {
         .route("/api/v1/dead-letters%3aredrive", post(dead_letters::redrive_all))
         .route("/api/v1/dead-letters%3Apurge", post(dead_letters::purge_all))
         .route("/api/v1/dead-letters%3apurge", post(dead_letters::purge_all))
-        .routes(routes!(status::source))
+        .routes(routes!(source::source))
         .routes(routes!(status::workers))
 }
 

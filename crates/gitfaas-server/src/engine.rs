@@ -211,9 +211,9 @@ impl Engine {
         self.catalog.load_full()
     }
 
-    /// Where functions come from, for people, and the config file's path there.
-    pub fn source(&self) -> (String, String) {
-        (self.parts.source.describe(), self.parts.source.config_path().to_owned())
+    /// Where functions come from: to be asked what it is, and read by [`refresh`](Self::refresh) alone.
+    pub fn source(&self) -> &dyn Source {
+        &*self.parts.source
     }
 
     /// What runs manifests, for people.

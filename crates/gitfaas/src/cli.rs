@@ -16,6 +16,7 @@ pub(crate) mod reference;
 mod requests;
 mod serve;
 mod settings;
+mod source;
 mod value;
 
 use std::ffi::OsString;
@@ -33,6 +34,7 @@ pub(crate) use new::{Language, New, NewFunction};
 pub(crate) use requests::{Cancel, Get, List, Logs, MessageArgs, Publish, Replay, Response, RunOrRequest};
 pub(crate) use serve::{Demo, Dev, Serve};
 pub(crate) use settings::{LogFormat, Settings};
+pub(crate) use source::{Source, SourceArgs};
 pub(crate) use value::Data;
 
 /// Serverless functions and long-running Jobs on Kubernetes, kept in Git, started by a message.
@@ -79,6 +81,9 @@ pub(crate) enum Command {
     DeadLetters(DeadLetters),
     /// List topics with their functions, or show one
     Topics(Topics),
+    /// Show where functions come from and whether it can be read, or have it read now
+    #[command(subcommand)]
+    Source(Source),
     /// Hold the runs of a topic back: it accepts, and what is live goes on
     Pause(OneTopic),
     /// Let the runs of a paused topic go

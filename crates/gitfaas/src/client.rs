@@ -27,6 +27,8 @@ use crate::publication::Publication;
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long any answer may take beyond the time the server was asked to wait.
 const ANSWER: Duration = Duration::from_mins(1);
+/// How long a refresh may take: a large repository over a slow line, and the refresh before it.
+const REFRESH: Duration = Duration::from_mins(30);
 /// The most that is read of one answer, so that something that is not gitfaas cannot fill the memory.
 const MAX_ANSWER: usize = 256 << 20;
 
@@ -144,6 +146,13 @@ impl Client {
     /// Where functions come from, and what is wrong there.
     pub(crate) async fn source(&self) -> Result<Answer<wire::SourceView>, Error> {
         self.get(&["api", "v1", "source"], &[], Duration::ZERO).await
+    }
+
+    /// Has the source read now, which may take as long as the server lets it.
+    pub(crate) async fn refresh(&self) -> Result<Answer<wire::Refreshed>, Error> {
+        let request = self.request(Method::POST, self.url(&["refresh"])?).header(ACCEPT, "application/json");
+        let sent = request.timeout(REFRESH).send().await;
+        self.read(sent.map_err(|error| Error::of_transport(self.server(), &error))?).await
     }
 
     /// A page of requests.

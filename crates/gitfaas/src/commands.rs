@@ -21,6 +21,7 @@ mod reload;
 mod render;
 mod response;
 mod serve;
+mod source;
 mod topics;
 mod wait;
 
@@ -49,6 +50,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Replay(arguments) => wait_for(publish::replay(arguments, out)),
         Command::DeadLetters(arguments) => wait_for(dead_letters::run(arguments, out)),
         Command::Topics(arguments) => wait_for(topics::run(arguments, out)),
+        Command::Source(arguments) => wait_for(source::run(arguments)),
         Command::Pause(arguments) => wait_for(pause::pause(arguments)),
         Command::Resume(arguments) => wait_for(pause::resume(arguments)),
         Command::Lint(arguments) => wait_for(lint::run(arguments, out)),

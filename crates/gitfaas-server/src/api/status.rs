@@ -1,13 +1,13 @@
-//! Probes, metrics, the source, the workers, the contract, and the schema of the config file.
+//! Probes, metrics, the workers, the contract, and the schema of the config file.
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 
-use super::App;
 use super::error::ApiError;
-use super::wire::{List, Ready, SourceView, WorkerView};
+use super::wire::{List, Ready, WorkerView};
+use super::{App, source};
 
 /// Whether the process answers
 ///
@@ -22,14 +22,15 @@ pub(super) async fn healthz() -> &'static str {
 
 /// Whether the server can serve
 ///
-/// It has functions, and its store answers.
+/// It has functions, and its store answers. When the source cannot be read, what was read before goes on being served:
+/// the server is ready, and `source` says so.
 #[utoipa::path(
     get, path = "/readyz", operation_id = "readyz", tag = "server",
     responses((status = 200, description = "It can.", body = Ready)),
 )]
 pub(super) async fn readyz(State(app): State<App>) -> Result<Json<Ready>, ApiError> {
     app.engine.ready().await?;
-    Ok(Json(Ready { ready: true }))
+    Ok(Json(Ready { ready: true, source: source::in_short(app.engine.source_status()) }))
 }
 
 /// Read the metrics
@@ -46,30 +47,6 @@ pub(super) async fn metrics(State(app): State<App>) -> impl IntoResponse {
     let held = app.engine.held_loads().await.unwrap_or_default();
     let text = app.engine.metrics().render(ready, app.engine.waiting(), &runs, &held);
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
-}
-
-/// Read how the source is
-///
-/// Where functions come from, which revision is served, and what is wrong with it.
-#[utoipa::path(
-    get, path = "/api/v1/source", operation_id = "getSource", tag = "source",
-    responses((status = 200, description = "The source.", body = SourceView)),
-)]
-pub(super) async fn source(State(app): State<App>) -> Json<SourceView> {
-    let (location, config_path) = app.engine.source();
-    let status = app.engine.source_status();
-    let catalog = app.engine.catalog();
-    let catalog = catalog.as_ref().as_ref();
-    let mut problems = status.config_problems;
-    problems.extend(catalog.into_iter().flat_map(|catalog| catalog.problems()).cloned());
-    Json(SourceView {
-        location,
-        config_path,
-        revision: catalog.map(|catalog| catalog.revision().to_owned()),
-        last_success: status.last_success,
-        last_error: status.last_error.map(|error| error.message),
-        problems,
-    })
 }
 
 /// List the background workers

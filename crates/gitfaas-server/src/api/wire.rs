@@ -31,7 +31,7 @@ pub use self::request::{CancelledView, RequestView, TreeView};
 pub use self::response::{Answered, Body, ResponseView};
 pub use self::rules::{MessageRulesView, ParamView};
 pub use self::run::{ExplanationView, LogLine, LogView, RunView};
-pub use self::source::{Ready, SourceView};
+pub use self::source::{CommitView, Ready, SourceErrorView, SourceReady, SourceView};
 pub use self::topic::{ForbiddenView, FunctionView, PauseView, PausedBy, RenderedFunction, RenderedView, TopicView};
 pub use self::worker::WorkerView;
 

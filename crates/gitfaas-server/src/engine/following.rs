@@ -5,13 +5,14 @@
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
+use gitfaas_core::commit::Commit;
 use gitfaas_core::problem::Problem;
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 use super::Engine;
 use super::refresh::{Failed, Refreshed};
 use crate::source::Fault;
-use tokio::sync::watch;
 
 /// How the source stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct SourceStatus {
     pub next_try: Option<Timestamp>,
     /// What is wrong with the config file of the newest state, which is therefore not served at all.
     pub config_problems: Vec<Problem>,
+    /// The newest commit that was read, in this life of the server; `None` where there are none.
+    pub newest: Option<Commit>,
 }
 
 /// Why a look at the source failed.
@@ -71,8 +74,8 @@ impl Engine {
         self.metrics.source_next(next_try);
     }
 
-    /// Notes that the source was read; `config_problems` keep what was read from being served.
-    pub(super) fn source_read(&self, config_problems: Vec<Problem>) {
+    /// Notes that the source was read at this commit; `config_problems` keep what was read from being served.
+    pub(super) fn source_read(&self, newest: Option<Commit>, config_problems: Vec<Problem>) {
         let now = self.now();
         self.metrics.refreshed(if config_problems.is_empty() { "ok" } else { "config" });
         self.metrics.source_read(now);
@@ -81,6 +84,7 @@ impl Engine {
         status.last_error = None;
         status.failures = 0;
         status.config_problems = config_problems;
+        status.newest = newest;
     }
 
     /// Notes, and says once, that it was not read, or that what was read could not be kept.

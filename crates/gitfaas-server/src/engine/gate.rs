@@ -42,7 +42,7 @@ impl Engine {
         let gate = self.gate(&topic);
         if let Some((Pauser::Config, _)) = gate.paused() {
             if self.catalog().as_ref().as_ref().is_some_and(|catalog| catalog.topic(&topic).is_some()) {
-                let (_, config) = self.source();
+                let config = self.source().config_path();
                 return Err(EngineError::new(
                     ErrorCode::PausedByConfig,
                     format!("the topic `{topic}` is paused by {config}: take `\"paused\": true` out of it there"),

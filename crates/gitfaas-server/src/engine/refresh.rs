@@ -82,7 +82,7 @@ impl Engine {
         let read = match read_source(&*snapshot, self.parts.source.config_path()).await {
             Ok(read) => read,
             Err(problems) => {
-                self.source_read(problems.clone());
+                self.source_read(commit, problems.clone());
                 let revision = previous.map(|catalog| catalog.revision().to_owned());
                 return Ok(Refresh { revision, changes: Vec::new(), problems });
             }
@@ -94,7 +94,7 @@ impl Engine {
             self.keep(&catalog).await?;
         }
         self.keep_gates(&catalog).await?;
-        self.source_read(Vec::new());
+        self.source_read(catalog.commit().cloned(), Vec::new());
         let problems: Vec<Problem> = catalog.problems().into_iter().cloned().collect();
         let revision = Some(catalog.revision().to_owned());
         self.refreshing.compiled(catalog.commit().filter(|_| problems.is_empty()));
@@ -111,7 +111,7 @@ impl Engine {
     /// need not be read again.
     async fn refresh_nothing(&self, served: &Catalog) -> Result<Refresh, Failed> {
         self.keep_gates(served).await?;
-        self.source_read(Vec::new());
+        self.source_read(served.commit().cloned(), Vec::new());
         self.queued.notify_one();
         self.unchecked.notify_one();
         Ok(Refresh { revision: Some(served.revision().to_owned()), changes: Vec::new(), problems: Vec::new() })

@@ -53,16 +53,21 @@ pub(crate) async fn run(arguments: cli::Serve) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Logs what each refresh changed and what is wrong; a source that cannot be read is logged where that is retried.
+/// Logs what each refresh changed and what is wrong, that once for as long as it is the same; a source that cannot be read
+/// is logged where that is retried.
 async fn log_refreshes(mut refreshes: mpsc::UnboundedReceiver<Refreshed>) {
+    let mut told = Vec::new();
     while let Some(refreshed) = refreshes.recv().await {
         let Ok(refresh) = refreshed else { continue };
         let revision = refresh.revision.as_deref().unwrap_or_default();
         for change in &refresh.changes {
             tracing::info!(topic.name = %change.topic, source.revision = revision, difference = ?change.difference, "topic changed");
         }
-        for problem in &refresh.problems {
-            tracing::warn!(source.revision = revision, %problem, "something is wrong with the functions");
+        if refresh.problems != told {
+            for problem in &refresh.problems {
+                tracing::warn!(source.revision = revision, %problem, "something is wrong with the functions");
+            }
+            told.clone_from(&refresh.problems);
         }
     }
 }

@@ -49,7 +49,7 @@ fn draw(topics: &[TopicView], source: Option<&SourceView>, width: Option<u16>) -
     let of_source = source.into_iter().flat_map(|source| &source.problems);
     let problems: BTreeSet<&Problem> = topics.iter().flat_map(|topic| &topic.problems).chain(of_source).collect();
     let forbidden: BTreeSet<String> = topics.iter().flat_map(|topic| &topic.forbidden).map(forbidden).collect();
-    let error = source.and_then(|source| source.last_error.as_deref());
+    let error = source.and_then(|source| Some(source.last_error.as_ref()?.message.as_str()));
     if error.is_some() || !problems.is_empty() || !forbidden.is_empty() {
         lines.push(String::new());
     }
@@ -170,14 +170,11 @@ mod tests {
         let paused = TopicView { paused: Some(pause.clone()), ..limited.clone() };
         let left = TopicView { left: true, revision: None, paused: Some(pause), ..topic("old", &[]) };
         let fine = topic("collect", &[("collect.yaml", &[]), ("audit/log.yaml", &[])]);
-        let source = SourceView {
-            location: "/functions".to_owned(),
-            config_path: "config.json".to_owned(),
-            revision: None,
-            last_success: None,
-            last_error: Some("cannot read the directory".to_owned()),
-            problems: vec![mistake, Problem::of_file("config.json", "does not exist")],
-        };
+        let mut source = serde_json::json!({"location": "/functions", "configPath": "config.json", "failures": 1,
+            "lastError": {"message": "cannot read the directory", "fault": "local", "at": "2026-11-25T04:05:06Z"},
+            "problems": []});
+        source["problems"] = serde_json::json!([mistake, Problem::of_file("config.json", "does not exist")]);
+        let source: SourceView = serde_json::from_value(source).expect("a source");
         insta::assert_snapshot!(anstream::adapter::strip_str(&draw(&[fine, stale, broken, limited, paused, left], Some(&source), None)), @r#"
         TOPIC    FUNCTION        PARAMETERS     STATE         QUEUED  LIVE  REVISION
         collect  collect.yaml    -              ok            0       3     dir@sha256:132f4e7…

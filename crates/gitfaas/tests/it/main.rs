@@ -30,6 +30,7 @@ mod rules;
 mod runs;
 mod seed;
 mod slow;
+mod source;
 mod stop;
 mod support;
 mod values;

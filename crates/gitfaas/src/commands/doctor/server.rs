@@ -57,8 +57,11 @@ async fn source(client: &Client) -> Finding {
     match client.source().await {
         Err(error) => Finding::warn(CHECK, error.to_string()),
         Ok(answer) => match (answer.value.last_error, answer.value.revision) {
-            (Some(error), _) => Finding::warn(CHECK, format!("it was not read the last time: {error}"))
-                .help("what was served before is still served"),
+            (Some(error), _) => {
+                let times = answer.value.failures;
+                Finding::warn(CHECK, format!("it cannot be read, {times} times in a row: {}", error.message))
+                    .help("what was served before is still served")
+            }
             (None, Some(revision)) => Finding::ok(CHECK, format!("{revision} is served")),
             (None, None) => Finding::warn(CHECK, "nothing is served yet"),
         },
