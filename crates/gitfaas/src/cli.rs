@@ -11,6 +11,7 @@ mod documents;
 mod file;
 mod following;
 mod functions;
+mod git;
 mod new;
 pub(crate) mod reference;
 mod requests;
@@ -30,6 +31,7 @@ pub(crate) use dead_letters::{DeadLetterFilter, DeadLetterList, DeadLetters, Whi
 pub(crate) use doctor::Doctor;
 pub(crate) use documents::{Completions, Document, Man};
 pub(crate) use functions::{Diff, Lint, ManifestFormat, OneTopic, PolicyArgs, Render, Topics};
+pub(crate) use git::{GitArgs, YesNo};
 pub(crate) use new::{Language, New, NewFunction};
 pub(crate) use requests::{Cancel, Get, List, Logs, MessageArgs, Publish, Replay, Response, RunOrRequest};
 pub(crate) use serve::{Demo, Dev, Serve};
@@ -52,9 +54,9 @@ pub(crate) enum Command {
     /// Run a pipeline on this machine and watch it
     Demo(Demo),
     /// Serve the functions of a directory on this machine, and follow every save
-    Dev(Dev),
+    Dev(Box<Dev>),
     /// Serve the functions of a directory
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Run one Job beside the server, so that it outlives it
     #[command(hide = true)]
     Supervise {

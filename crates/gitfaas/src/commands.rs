@@ -15,6 +15,7 @@ mod list;
 mod logs;
 mod machine;
 mod new;
+mod origin;
 mod pause;
 mod publish;
 mod reload;
@@ -39,8 +40,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
     let out = Out::standard();
     match cli.command {
         Command::Demo(arguments) => wait_for(demo::run(arguments, out)),
-        Command::Dev(arguments) => wait_for(dev::run(arguments, out)),
-        Command::Serve(arguments) => wait_for(serve::run(arguments)),
+        Command::Dev(arguments) => wait_for(dev::run(*arguments, out)),
+        Command::Serve(arguments) => wait_for(serve::run(*arguments)),
         Command::Publish(arguments) => wait_for(publish::run(arguments, out)),
         Command::Get(arguments) => wait_for(get::run(arguments, out)),
         Command::List(arguments) => wait_for(list::run(arguments, out)),

@@ -20,11 +20,8 @@ pub(super) use self::turns::Turns;
 pub use self::turns::{Refreshed, Reports};
 
 use super::{Engine, EngineError, ErrorCode};
-use crate::source::{Snapshot, SourceError};
+use crate::source::{MAX_FILE, Snapshot, SourceError};
 use crate::store::StoreError;
-
-/// The largest config file and template, in bytes. A rendered object of more than 1 MiB would be refused anyway.
-pub(crate) const MAX_FILE: u64 = 4 * 1024 * 1024;
 
 /// What a refresh found.
 #[derive(Debug, Clone, PartialEq, Eq)]

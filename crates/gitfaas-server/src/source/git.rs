@@ -1,3 +1,191 @@
-//! A Git repository as a source.
+//! A Git repository as a source: one branch, tag or commit of it.
+//!
+//! Each look asks the server what the reference points to, and fetches that commit alone when it is not here already.
+//! Files are read from the commit's objects; nothing is checked out and no configuration of Git is read or written, so
+//! that nothing in a repository and nothing on this machine can change what is done.
+//!
+//! Git is spoken by gitoxide, which blocks; this is the only place that knows it. When to look is decided elsewhere.
 
+mod address;
+mod fetch;
+mod http;
+mod look;
+mod objects;
+mod secret;
 pub mod signatures;
+mod tree;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use gitfaas_core::topic::FunctionName;
+use gix_transport::Protocol;
+use gix_transport::client::blocking_io::http::Transport as HttpTransport;
+
+pub use self::address::{Address, Reference, Refused, checked_user};
+pub use self::http::{HttpSettings, ProxySettings};
+pub use self::look::Bounds;
+
+use self::address::{ReferenceKind, Way};
+use self::http::Web;
+use self::look::Look;
+use self::objects::Shelf;
+use self::signatures::Signers;
+use self::tree::Tree;
+use super::{Commit, Fault, Snapshot, Source, SourceError};
+use crate::clock::{Clock as _, SystemClock};
+
+/// What is followed, and what it takes to read it.
+#[derive(Debug, Clone)]
+pub struct GitSettings {
+    /// Where the repository is.
+    pub address: Address,
+    /// What is followed in it.
+    pub reference: Reference,
+    /// The config file's path in it.
+    pub config_path: String,
+    /// What it takes by HTTP.
+    pub http: HttpSettings,
+    /// The files of those whom the commit has to be signed by; nobody asks for a signature where there are none.
+    pub signers: Vec<PathBuf>,
+    /// What a look may cost.
+    pub bounds: Bounds,
+    /// How long to wait between two looks; `None` looks only when asked to.
+    pub poll: Option<Duration>,
+}
+
+/// A Git repository.
+pub struct GitSource {
+    settings: Arc<GitSettings>,
+    full_name: String,
+    shelf: Arc<Mutex<Shelf>>,
+}
+
+impl GitSource {
+    /// Follows a repository; its objects are kept in `folder`, which is a cache and this source's own. Nothing is
+    /// connected to yet.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to.
+    pub fn open(settings: GitSettings, folder: PathBuf) -> io::Result<Self> {
+        if settings.address.is_in_the_clear() {
+            tracing::warn!(source.location = %settings.address, "the repository is read without TLS: whoever is on the way can change the functions");
+        }
+        let shelf = Arc::new(Mutex::new(Shelf::open(folder)?));
+        Ok(Self { full_name: settings.reference.full_name(), settings: Arc::new(settings), shelf })
+    }
+}
+
+#[async_trait]
+impl Source for GitSource {
+    fn describe(&self) -> String {
+        self.settings.address.to_string()
+    }
+
+    fn config_path(&self) -> &str {
+        &self.settings.config_path
+    }
+
+    fn reference(&self) -> Option<&str> {
+        Some(&self.full_name)
+    }
+
+    fn poll_every(&self) -> Option<Duration> {
+        self.settings.poll
+    }
+
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, SourceError> {
+        let bounds = self.settings.bounds;
+        let look = Look::new(self.describe(), bounds);
+        let (settings, kept, looking) = (self.settings.clone(), self.shelf.clone(), look.clone());
+        let work = tokio::task::spawn_blocking(move || visit(&settings, &kept, &looking));
+        match tokio::time::timeout(bounds.time, work).await {
+            Ok(Ok(tree)) => {
+                Ok(Box::new(GitSnapshot { tree: Arc::new(tree?), reference: self.settings.reference.clone() }))
+            }
+            Ok(Err(_)) => {
+                let message = format!("{}: what the server sent cannot be right", look.place);
+                Err(SourceError::new(Fault::Malformed, message))
+            }
+            Err(_) => {
+                look.call_off();
+                let message = format!("{}: it could not be read within {:?}", look.place, bounds.time);
+                Err(SourceError::new(Fault::Stalled, message))
+            }
+        }
+    }
+
+    async fn changed(&self) {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// One look, and the commit that was found. What was built upon objects that turn out to be no ground is built anew.
+fn visit(settings: &GitSettings, shelf: &Mutex<Shelf>, look: &Arc<Look>) -> Result<Tree, SourceError> {
+    let mut shelf = lock(shelf);
+    match look_once(settings, &mut shelf, look) {
+        Err(error) if matches!(error.fault, Fault::Malformed | Fault::Local) && shelf.was_built_upon() => {
+            tracing::warn!(%error, "fetching everything anew");
+            shelf.discard();
+            look_once(settings, &mut shelf, &look.again())
+        }
+        seen => seen,
+    }
+}
+
+fn look_once(settings: &GitSettings, shelf: &mut Shelf, look: &Arc<Look>) -> Result<Tree, SourceError> {
+    let (objects, tip) = match (&settings.address.way, shelf.current()) {
+        // What is named by its content does not change.
+        (_, Some((objects, tip))) if settings.reference.is(&tip.to_string()) => (objects, tip),
+        (Way::Http(url), _) => {
+            let web = Web::new(&settings.http, url, settings.address.user.as_deref(), look.clone())?;
+            let transport = HttpTransport::new_http(web, fetch::url(url)?, Protocol::V2, false);
+            fetch::look_at(transport, &settings.reference, shelf, look)?
+        }
+        (Way::Ssh { .. }, _) => return Err(SourceError::new(Fault::Unreachable, "ssh is not spoken yet")),
+    };
+    let mut tree = Tree::at(objects.clone(), tip).map_err(|error| look.fail(error))?;
+    shelf.set(&objects, tip).map_err(|error| fetch::local(look, &error))?;
+    if !settings.signers.is_empty() {
+        tree.commit.signer = Some(Signers::read(&settings.signers)?.verify(&tree.raw, SystemClock.now())?);
+    }
+    Ok(tree)
+}
+
+fn lock(shelf: &Mutex<Shelf>) -> MutexGuard<'_, Shelf> {
+    shelf.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One commit.
+struct GitSnapshot {
+    tree: Arc<Tree>,
+    reference: Reference,
+}
+
+#[async_trait]
+impl Snapshot for GitSnapshot {
+    async fn read(&self, path: &FunctionName, max: u64) -> Result<Bytes, String> {
+        let (tree, path) = (self.tree.clone(), path.clone());
+        tokio::task::spawn_blocking(move || tree.read(path.as_str(), max))
+            .await
+            .unwrap_or_else(|_| Err("could not be read".to_owned()))
+    }
+
+    fn revision(&self, _: &BTreeMap<FunctionName, Result<Bytes, String>>) -> String {
+        let id = &self.tree.commit.id;
+        let hash = if id.len() == 40 { "sha1" } else { "sha256" };
+        match self.reference.kind {
+            ReferenceKind::Commit => format!("{hash}:{id}"),
+            ReferenceKind::Branch | ReferenceKind::Tag => format!("{}@{hash}:{id}", self.reference.name),
+        }
+    }
+
+    fn commit(&self) -> Option<Commit> {
+        Some(self.tree.commit.clone())
+    }
+}

@@ -8,6 +8,7 @@ use clap::{Args, ValueHint};
 
 use super::cluster::ClusterArgs;
 use super::following::Following;
+use super::git::GitArgs;
 use super::settings::Settings;
 use super::value;
 
@@ -46,9 +47,12 @@ pub(crate) struct Dev {
 /// `gitfaas serve`.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// The directory of functions
+    /// The directory of functions, in place of a Git repository
     #[arg(long, env = "GITFAAS_DIR", value_hint = ValueHint::DirPath)]
-    pub(crate) dir: PathBuf,
+    pub(crate) dir: Option<PathBuf>,
+    /// The Git repository of functions
+    #[command(flatten)]
+    pub(crate) git: GitArgs,
     /// Where to listen
     #[arg(long, value_name = "ADDR:PORT", value_parser = value::listen, env = "GITFAAS_LISTEN", default_value = "0.0.0.0:5000")]
     pub(crate) listen: SocketAddr,

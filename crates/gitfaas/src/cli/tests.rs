@@ -44,7 +44,8 @@ fn nonsense_is_a_usage_error() {
         "list --phase done",
         "list --limit 0",
         "topics --token secret",
-        "serve",
+        "serve --git-branch a --git-tag b",
+        "serve --git-client-key a",
         "dev . --listen 5000",
         "render t -o table",
     ] {

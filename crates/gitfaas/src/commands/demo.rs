@@ -54,9 +54,9 @@ pub(crate) async fn run(arguments: cli::Demo, out: Out) -> anyhow::Result<Outcom
     pipeline::put(&functions)?;
     let (reports, refreshes) = mpsc::unbounded_channel();
     let source = Arc::new(DirectorySource::new(&functions, "config.json")?);
+    let place = Place { data, functions: source.root().to_owned(), cluster: Runner::Local(Local::default()) };
     let config = Config { listen: address(), end_runs: true, ..Config::default() };
-    let server =
-        machine::start(source, Place { data, cluster: Runner::Local(Local::default()) }, config, Some(reports)).await?;
+    let server = machine::start(source, place, config, Some(reports)).await?;
     let url = server.url();
     let played = tokio::select! {
         played = play(&functions, &url, refreshes, out) => played,

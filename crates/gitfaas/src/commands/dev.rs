@@ -27,7 +27,8 @@ pub(crate) async fn run(arguments: cli::Dev, out: Out) -> anyhow::Result<Outcome
     let config = Config { end_runs: true, grace: arguments.grace, ..config };
     let source = Arc::new(DirectorySource::new(&arguments.dir, &arguments.settings.policy.config_path)?);
     let data = machine::data_folder(arguments.settings.data.data.as_deref(), source.root())?;
-    let place = Place { data: data.clone(), cluster: machine::local(&arguments.settings) };
+    let place =
+        Place { data: data.clone(), functions: source.root().to_owned(), cluster: machine::local(&arguments.settings) };
     let (reports, refreshes) = mpsc::unbounded_channel();
     let server = machine::start(source.clone(), place, config, Some(reports)).await?;
     let url = style::paint(style::STRONG, &server.url());

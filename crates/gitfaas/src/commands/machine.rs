@@ -15,7 +15,7 @@ use gitfaas_server::cluster::kubernetes::{self, Kubernetes, Scope, Where};
 use gitfaas_server::cluster::local::{self, LocalCluster};
 use gitfaas_server::engine::{Parts, Reports, Settings};
 use gitfaas_server::server::{self, Config, RunningServer};
-use gitfaas_server::source::directory::DirectorySource;
+use gitfaas_server::source::Source;
 use gitfaas_server::store::embedded::EmbeddedStore;
 use sha2::{Digest as _, Sha256};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -32,6 +32,8 @@ const OWN_PROGRAM: &str = "/proc/self/exe";
 pub(super) struct Place {
     /// All that it has to remember is in this folder.
     pub(super) data: PathBuf,
+    /// Where functions on this machine are started.
+    pub(super) functions: PathBuf,
     /// What runs manifests.
     pub(super) cluster: Runner,
 }
@@ -60,7 +62,7 @@ pub(super) struct Local {
 /// # Errors
 /// When the data folder is another server's, the address is taken, and the like.
 pub(super) async fn start(
-    source: Arc<DirectorySource>,
+    source: Arc<dyn Source>,
     place: Place,
     config: Config,
     reports: Reports,
@@ -132,7 +134,7 @@ pub(super) fn config(listen: SocketAddr, arguments: &cli::Settings, namespace: &
 }
 
 /// What the server works with: the source, a ledger in the data folder, and the cluster.
-async fn parts(source: Arc<DirectorySource>, place: Place) -> anyhow::Result<Parts> {
+async fn parts(source: Arc<dyn Source>, place: Place) -> anyhow::Result<Parts> {
     let store = tokio::task::spawn_blocking({
         let data = place.data.clone();
         move || EmbeddedStore::open(&data)
@@ -140,7 +142,7 @@ async fn parts(source: Arc<DirectorySource>, place: Place) -> anyhow::Result<Par
     .await??;
     let cluster: Arc<dyn Cluster> = match place.cluster {
         Runner::Kubernetes(cluster) => Arc::new(*cluster),
-        Runner::Local(local) => Arc::new(open(local, place.data, source.root()).await?),
+        Runner::Local(local) => Arc::new(open(local, place.data, &place.functions).await?),
     };
     Ok(Parts { source, store: Arc::new(store), cluster, clock: Arc::new(SystemClock) })
 }

@@ -1,14 +1,12 @@
 //! `gitfaas serve`: serves for good; what runs when it stops goes on, and is found again at the next start.
 
-use std::sync::Arc;
-
 use gitfaas_server::engine::Refreshed;
 use gitfaas_server::server::Config;
-use gitfaas_server::source::directory::DirectorySource;
 use tokio::sync::mpsc;
 
 use super::functions;
 use super::machine::{self, Place, Runner, Stop};
+use super::origin::{self, Origin};
 use crate::cli::{self, Cluster};
 use crate::exit::Outcome;
 use crate::output;
@@ -19,9 +17,7 @@ pub(crate) async fn run(arguments: cli::Serve) -> anyhow::Result<Outcome> {
     machine::log(logging.log.as_deref().unwrap_or("info"), logging.log_format)?;
     let mut stop = Stop::listen()?;
     let settings = &arguments.settings;
-    let source = DirectorySource::new(&arguments.dir, &settings.policy.config_path)?.polled(arguments.following.poll.0);
-    let source = Arc::new(source);
-    let data = machine::data_folder(settings.data.data.as_deref(), source.root())?;
+    let Origin { source, data, functions } = origin::open(&arguments)?;
     let (cluster, config) = match arguments.cluster.cluster {
         Cluster::Local => {
             let policy = functions::policy(&settings.policy)?;
@@ -39,10 +35,10 @@ pub(crate) async fn run(arguments: cli::Serve) -> anyhow::Result<Outcome> {
             (Runner::Kubernetes(Box::new(cluster)), config)
         }
     };
-    let place = Place { data, cluster };
+    let place = Place { data, functions, cluster };
     let (reports, refreshes) = mpsc::unbounded_channel();
     let server = machine::start(source.clone(), place, config, Some(reports)).await?;
-    output::line(&format!("gitfaas serves {} at {}", source.root().display(), server.url()))?;
+    output::line(&format!("gitfaas serves {} at {}", source.describe(), server.url()))?;
     output::line(&format!("functions run on {}", server.engine().cluster()))?;
     tokio::select! {
         () = stop.asked() => {}

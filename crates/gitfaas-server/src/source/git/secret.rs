@@ -1,0 +1,94 @@
+//! Secrets that are in files: read when they are needed, so that they can be changed while the server runs, and never
+//! shown.
+
+use std::fmt;
+use std::path::Path;
+
+use crate::source::{Fault, SourceError};
+
+/// The largest file of a secret, in bytes.
+const MOST: u64 = 64 * 1024;
+
+/// Something that is not shown.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Secret(String);
+
+impl Secret {
+    /// Reads it from a file; one line end at its end is not part of it. `what` is what it is, for people.
+    ///
+    /// # Errors
+    /// [`Fault::Credentials`], when there is no such file, or nothing that can be one in it.
+    pub(super) fn read(path: &Path, what: &str) -> Result<Self, SourceError> {
+        let text = String::from_utf8(read_file(path, what)?).map_err(|_| unusable(path, what, "is no text"))?;
+        let secret = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+        if secret.is_empty() {
+            return Err(unusable(path, what, "is empty"));
+        }
+        if secret.chars().any(char::is_control) {
+            return Err(unusable(path, what, "has more than one line or a control character in it"));
+        }
+        Ok(Self(secret.to_owned()))
+    }
+
+    /// The secret itself.
+    pub(super) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// Reads a small file that people point to; `what` is what is in it.
+///
+/// # Errors
+/// [`Fault::Credentials`].
+pub(super) fn read_file(path: &Path, what: &str) -> Result<Vec<u8>, SourceError> {
+    use std::io::Read as _;
+    let mut content = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(MOST + 1).read_to_end(&mut content))
+        .map_err(|error| unusable(path, what, &format!("cannot be read: {error}")))?;
+    if content.len() as u64 > MOST {
+        return Err(unusable(path, what, &format!("is larger than {MOST} bytes")));
+    }
+    Ok(content)
+}
+
+/// That a file cannot be used, and why.
+pub(super) fn unusable(path: &Path, what: &str, why: &str) -> SourceError {
+    SourceError::new(Fault::Credentials, format!("{what} in {} {why}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(content: &[u8]) -> Result<Secret, String> {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("token");
+        std::fs::write(&path, content).expect("written");
+        Secret::read(&path, "the token").map_err(|error| error.message.replace(&path.display().to_string(), "FILE"))
+    }
+
+    #[test]
+    fn one_line_end_is_not_part_of_a_secret() {
+        for content in ["s3cret", "s3cret\n", "s3cret\r\n"] {
+            assert_eq!(read(content.as_bytes()).expect("a secret").reveal(), "s3cret");
+        }
+        assert_eq!(read(b" s3cret ").expect("a secret").reveal(), " s3cret ");
+    }
+
+    #[test]
+    fn what_can_be_no_secret_says_why_without_showing_it() {
+        assert_eq!(read(b"\n"), Err("the token in FILE is empty".to_owned()));
+        assert_eq!(read(b"\xff\xfe"), Err("the token in FILE is no text".to_owned()));
+        let lines = read(b"s3cret\nmore\n").expect_err("refused");
+        assert!(lines.contains("more than one line") && !lines.contains("s3cret"), "{lines}");
+        assert!(Secret::read(Path::new("/no/such"), "the token").expect_err("refused").message.contains("/no/such"));
+        assert!(!format!("{:?}", read(b"s3cret").expect("a secret")).contains("s3cret"));
+    }
+}
