@@ -13,6 +13,8 @@ mod look;
 mod objects;
 mod secret;
 pub mod signatures;
+#[cfg_attr(not(test), expect(dead_code, reason = "what fetches over it is still to come"))]
+mod ssh;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -30,6 +32,7 @@ use gix_transport::client::blocking_io::http::Transport as HttpTransport;
 pub use self::address::{Address, Reference, Refused, checked_user};
 pub use self::http::{HttpSettings, ProxySettings};
 pub use self::look::Bounds;
+pub use self::ssh::SshSettings;
 
 use self::address::{ReferenceKind, Way};
 use self::http::Web;

@@ -47,13 +47,21 @@ impl fmt::Debug for Secret {
 /// # Errors
 /// [`Fault::Credentials`].
 pub(super) fn read_file(path: &Path, what: &str) -> Result<Vec<u8>, SourceError> {
+    read_at_most(path, what, MOST)
+}
+
+/// Reads a file of at most `most` bytes that people point to; `what` is what is in it.
+///
+/// # Errors
+/// [`Fault::Credentials`].
+pub(super) fn read_at_most(path: &Path, what: &str, most: u64) -> Result<Vec<u8>, SourceError> {
     use std::io::Read as _;
     let mut content = Vec::new();
     std::fs::File::open(path)
-        .and_then(|file| file.take(MOST + 1).read_to_end(&mut content))
+        .and_then(|file| file.take(most + 1).read_to_end(&mut content))
         .map_err(|error| unusable(path, what, &format!("cannot be read: {error}")))?;
-    if content.len() as u64 > MOST {
-        return Err(unusable(path, what, &format!("is larger than {MOST} bytes")));
+    if content.len() as u64 > most {
+        return Err(unusable(path, what, &format!("is larger than {most} bytes")));
     }
     Ok(content)
 }
