@@ -134,6 +134,9 @@ impl Judge {
             return Err("it asks for what is not understood".to_owned());
         }
         let names = certificate.valid_principals();
+        if names.is_empty() {
+            return Err("it names no host".to_owned());
+        }
         if !names.iter().any(|name| glob(name.to_ascii_lowercase().as_bytes(), self.host.as_bytes())) {
             return Err(format!("it is for {}", shown(names.join(", ").as_bytes(), 200)));
         }
@@ -189,3 +192,6 @@ pub(super) fn fingerprint(key: &KeyData) -> String {
 fn same_kind(one: &Algorithm, other: &Algorithm) -> bool {
     one == other || matches!((one, other), (Algorithm::Rsa { .. }, Algorithm::Rsa { .. }))
 }
+
+#[cfg(test)]
+mod tests;

@@ -128,3 +128,6 @@ impl Form {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

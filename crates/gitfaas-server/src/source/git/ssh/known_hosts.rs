@@ -95,7 +95,8 @@ impl KnownHosts {
         Ok(known)
     }
 
-    fn parse(content: &[u8], file: String) -> Self {
+    /// Reads what is in a file; `file` is its name, for people.
+    pub(super) fn parse(content: &[u8], file: String) -> Self {
         let mut known = Self { file, lines: Vec::new(), broken: Vec::new() };
         let content = content.strip_prefix("\u{feff}".as_bytes()).unwrap_or(content);
         for (line, text) in (1..).zip(content.split(|&byte| byte == b'\n')) {
@@ -157,3 +158,6 @@ impl Line {
         Ok(Some(Self { mark, hosts, known: KnownKey { line, key: key.key_data().clone() } }))
     }
 }
+
+#[cfg(test)]
+mod tests;

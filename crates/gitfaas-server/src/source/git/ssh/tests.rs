@@ -4,7 +4,7 @@ mod broken;
 mod commands;
 mod keys;
 mod known;
-mod server;
+pub(super) mod server;
 
 use super::*;
 

@@ -2,11 +2,13 @@
 
 use std::net::Ipv4Addr;
 
+use russh::keys::ssh_key::LineEnding;
+use russh::keys::ssh_key::private::Ed25519Keypair;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::super::*;
-use super::server::{PATIENCE, Server, keygen, port};
+use super::server::{PATIENCE, Server, port};
 
 struct Client {
     folder: tempfile::TempDir,
@@ -15,7 +17,8 @@ struct Client {
 impl Client {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        keygen(&folder.path().join("id"), "ed25519", &[]);
+        let key = PrivateKey::from(Ed25519Keypair::from_seed(&[7; 32]));
+        std::fs::write(folder.path().join("id"), key.to_openssh(LineEnding::LF).unwrap()).unwrap();
         Self { folder }
     }
 

@@ -140,3 +140,17 @@ async fn a_file_that_is_not_there_is_told_before_anybody_is_asked() {
         assert!(error.message.starts_with(&start), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_certificate_of_a_known_authority_makes_a_server_known() {
+    let Some(mut server) = Server::prepare(&["ed25519", "rsa"]) else { return };
+    keygen(&server.file("authority"), "ecdsa-256", &[]);
+    let mut sign = Command::new("ssh-keygen");
+    sign.args(["-q", "-h", "-I", "birds", "-n", "127.0.0.1", "-s"]).arg(server.file("authority"));
+    printed(sign.arg(server.file("host-rsa.pub")));
+    server.run(&["ed25519", "rsa"], "HostCertificate {folder}/host-rsa-cert.pub");
+    let authority = server.public("authority");
+    opens_with(&server, &format!("@cert-authority [127.0.0.?]:* {authority}\n")).await.unwrap();
+    let error = opens_with(&server, &format!("@cert-authority birds.example {authority}\n")).await.unwrap_err();
+    assert_eq!(error.fault, Fault::HostKeyUnknown);
+}

@@ -32,24 +32,45 @@ impl Server {
 
     /// A server with these lines in its configuration too.
     pub(super) fn with(kinds: &[&str], lines: &str) -> Option<Self> {
-        let Some(sshd) = program("sshd") else {
-            let all = std::env::var_os("GITFAAS_TEST_ALL");
-            assert!(all.is_none(), "GITFAAS_TEST_ALL is set, and a test was LEFT OUT: there is no sshd");
-            println!("LEFT OUT: there is no sshd");
-            return None;
-        };
+        let mut server = Self::prepare(kinds)?;
+        server.run(kinds, lines);
+        Some(server)
+    }
+
+    /// A server that does not run yet.
+    pub(super) fn prepare(kinds: &[&str]) -> Option<Self> {
+        program("sshd").or_else(|| left_out("sshd"))?;
         let (port, socket) = port();
         let folder = tempfile::tempdir().unwrap();
-        let mut server = Self { folder, port, user: printed(Command::new("id").arg("-un")), sshd: None, _port: socket };
+        let server = Self { folder, port, user: printed(Command::new("id").arg("-un")), sshd: None, _port: socket };
         for kind in kinds {
             keygen(&server.file(&format!("host-{kind}")), kind, &[]);
         }
         keygen(&server.file("id"), "ed25519", &[]);
         server.authorize(&["id"]);
         server.write("known_hosts", &server.line(kinds[0]));
-        server.write("sshd.conf", &server.configuration(kinds, lines));
-        server.run(&sshd);
         Some(server)
+    }
+
+    /// Starts it; `{folder}` in the lines is where its files are.
+    pub(super) fn run(&mut self, kinds: &[&str], lines: &str) {
+        let lines = lines.replace("{folder}", &self.folder.path().display().to_string());
+        self.write("sshd.conf", &self.configuration(kinds, &lines));
+        if rustix::process::geteuid().is_root() {
+            // Made by the machine's own service, which does not run here.
+            fs::create_dir_all("/run/sshd").unwrap();
+        }
+        let log = fs::File::create(self.file("log")).unwrap();
+        // It wants to be called by its whole path.
+        let mut command = Command::new(program("sshd").unwrap());
+        command.args(["-D", "-e", "-f"]).arg(self.file("sshd.conf")).stdin(Stdio::null()).stderr(log);
+        let mut sshd = command.spawn().unwrap();
+        let until = Instant::now() + PATIENCE;
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            assert!(sshd.try_wait().unwrap().is_none() && Instant::now() < until, "sshd: {}", self.log());
+            std::thread::yield_now();
+        }
+        self.sshd = Some(sshd);
     }
 
     fn configuration(&self, kinds: &[&str], lines: &str) -> String {
@@ -63,23 +84,6 @@ impl Server {
              AcceptEnv GIT_PROTOCOL\nLogLevel VERBOSE\nMaxStartups 100\n",
             self.port
         )
-    }
-
-    fn run(&mut self, sshd: &Path) {
-        if rustix::process::geteuid().is_root() {
-            // Made by the machine's own service, which does not run here.
-            fs::create_dir_all("/run/sshd").unwrap();
-        }
-        let log = fs::File::create(self.file("log")).unwrap();
-        let config = self.file("sshd.conf");
-        let mut child =
-            Command::new(sshd).args(["-D", "-e", "-f"]).arg(config).stdin(Stdio::null()).stderr(log).spawn().unwrap();
-        let until = Instant::now() + PATIENCE;
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            assert!(child.try_wait().unwrap().is_none() && Instant::now() < until, "sshd: {}", self.log());
-            std::thread::yield_now();
-        }
-        self.sshd = Some(child);
     }
 
     pub(super) fn log(&self) -> String {
@@ -167,7 +171,7 @@ impl Drop for Server {
 }
 
 /// Makes a key in the file `path`.
-pub(super) fn keygen(path: &Path, kind: &str, more: &[&str]) {
+pub(in super::super) fn keygen(path: &Path, kind: &str, more: &[&str]) {
     // ecdsa-384 is of 384 bits.
     let (kind, bits) = kind.split_once('-').map_or((kind, None), |(kind, bits)| (kind, Some(bits)));
     let bits = bits.or((kind == "rsa").then_some("2048"));
@@ -183,14 +187,25 @@ pub(super) fn keygen(path: &Path, kind: &str, more: &[&str]) {
 }
 
 /// Runs a command that has to succeed, and gives what it printed.
-pub(super) fn printed(command: &mut Command) -> String {
+pub(in super::super) fn printed(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{command:?}: {out}{err}");
     out.trim_end().to_owned()
 }
 
-/// A program on the path, or where Debian puts those that serve. sshd wants to be called by its whole path.
+/// Whether keys can be made here. Says so when they cannot.
+pub(in super::super) fn can_make_keys() -> bool {
+    program("ssh-keygen").or_else(|| left_out("ssh-keygen")).is_some()
+}
+
+fn left_out(program: &str) -> Option<PathBuf> {
+    println!("LEFT OUT: {program} is not installed");
+    assert!(std::env::var_os("GITFAAS_TEST_ALL").is_none(), "GITFAAS_TEST_ALL is set, and a test was left out");
+    None
+}
+
+/// A program on the path, or where Debian puts those that serve.
 fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
