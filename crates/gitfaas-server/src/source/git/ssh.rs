@@ -112,11 +112,9 @@ pub(super) fn upload_pack(path: &str) -> String {
 fn shown(text: &[u8], most: usize) -> String {
     let text = String::from_utf8_lossy(text);
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let mut shown: String = lines.join("; ").chars().take(most).map(harmless).collect();
-    if lines.join("; ").chars().count() > most {
-        shown.push('…');
-    }
-    shown
+    let text = lines.join("; ");
+    let cut = if text.chars().count() > most { "…" } else { "" };
+    text.chars().take(most).map(harmless).collect::<String>() + cut
 }
 
 fn harmless(character: char) -> String {

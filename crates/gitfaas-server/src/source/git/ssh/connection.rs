@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use russh::client::{self, AuthResult, Handle};
@@ -15,7 +16,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::guard::{Ending, Guard, Notes};
 use super::host_key::{Judge, fingerprint};
-use super::session::Session;
+use super::session::{Line, Remote, Session};
 use super::socket::Socket;
 use super::{SshAddress, SshSettings, shown};
 use crate::source::{Fault, SourceError};
@@ -29,7 +30,7 @@ pub(super) struct Connection {
     handle: Handle<Guard>,
     place: String,
     deadline: Instant,
-    stall: std::time::Duration,
+    stall: Duration,
     notes: Notes,
     // Ends everything that goes on in the background for this connection.
     cut: DropGuard,
@@ -105,33 +106,34 @@ impl Connection {
 
     /// Starts the command.
     pub(super) async fn start(self, command: &str, environment: &[(&str, &str)]) -> Result<Session, SourceError> {
-        let channel = match self.within(self.handle.channel_open_session()).await {
-            Err(error) if error.fault == Fault::Malformed => {
-                let message = format!("the ssh server {} starts no commands for this user", self.place);
-                return Err(SourceError::new(Fault::Forbidden, message));
-            }
-            opened => opened?,
-        };
+        let opened = tokio::time::timeout_at(self.deadline, self.handle.channel_open_session()).await;
+        let channel = opened.map_err(|_| self.late())?.map_err(|error| match error {
+            Error::ChannelOpenFailure(_) => self.forbidden("starts no commands for this user"),
+            error => self.notes.explain(&self.place, &error),
+        })?;
         let (mut reader, writer) = channel.split();
         for (name, value) in environment {
             self.within(writer.set_env(false, *name, *value)).await?;
         }
         self.within(writer.exec(true, command)).await?;
-        let started = tokio::time::timeout_at(self.deadline, started(&mut reader)).await;
+        let remote = Remote::default();
+        let started = tokio::time::timeout_at(self.deadline, started(&mut reader, &remote)).await;
         let first = match started.map_err(|_| self.late())? {
             Start::Runs(first) => first,
             Start::Refused => {
-                let message = format!(
-                    "the ssh server {} does not run `{}` for this user",
-                    self.place,
-                    shown(command.as_bytes(), 100)
-                );
-                return Err(SourceError::new(Fault::Forbidden, message));
+                let command = shown(command.as_bytes(), 100);
+                let said = remote.stderr();
+                let said = if said.is_empty() { said } else { format!("; it says `{said}`") };
+                return Err(self.forbidden(&format!("does not run `{command}` for this user{said}")));
             }
             Start::Lost => return Err(self.notes.explain(&self.place, &Error::Disconnect)),
         };
         let Self { handle, place, stall, notes, cut, .. } = self;
-        Ok(Session::new((reader, writer), first, super::session::Line { handle, place, stall, notes, cut }))
+        Ok(Session::new((reader, writer), first, remote, Line { handle, place, stall, notes, cut }))
+    }
+
+    fn forbidden(&self, why: &str) -> SourceError {
+        SourceError::new(Fault::Forbidden, format!("the ssh server {} {why}", self.place))
     }
 
     async fn within<T>(&self, doing: impl Future<Output = Result<T, Error>>) -> Result<T, SourceError> {
@@ -168,12 +170,13 @@ enum Start {
     Lost,
 }
 
-async fn started(reader: &mut ChannelReadHalf) -> Start {
+async fn started(reader: &mut ChannelReadHalf, remote: &Remote) -> Start {
     loop {
         match reader.wait().await {
             Some(ChannelMsg::Success) => return Start::Runs(None),
             // There are servers whose commands are quicker than their answer.
             Some(ChannelMsg::Data { data }) => return Start::Runs(Some(data)),
+            Some(ChannelMsg::ExtendedData { data, .. }) => remote.hear(&data),
             Some(ChannelMsg::Failure | ChannelMsg::Close) => return Start::Refused,
             Some(_) => {}
             None => return Start::Lost,

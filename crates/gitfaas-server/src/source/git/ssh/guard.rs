@@ -12,8 +12,8 @@ use super::host_key::Judge;
 use super::shown;
 use crate::source::{Fault, SourceError};
 
-/// How much of the first words of the server is kept, in bytes.
-const FIRST_WORDS: usize = 256;
+/// How much of the first words of the server is kept, in bytes: it may say 20 lines before it says who it is.
+const FIRST_WORDS: usize = 6 * 1024;
 
 /// Answers the server.
 pub(super) struct Guard {

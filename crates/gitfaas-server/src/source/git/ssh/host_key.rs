@@ -69,6 +69,21 @@ impl Judge {
     /// # Errors
     /// That its key is revoked, unknown, or another one than is known.
     pub(super) fn check(&self, offered: &PublicKeyOrCertificate) -> Result<(), SourceError> {
+        let judged = self.judge(offered);
+        if self.strict || judged.as_ref().is_err_and(|error| error.fault == Fault::HostKeyRevoked) {
+            return judged;
+        }
+        let why =
+            judged.map_or_else(|error| error.message, |()| "this one is known, and another would do too".to_owned());
+        tracing::warn!(
+            source.host = %self.place,
+            source.host_key = %fingerprint(offered.public_key().key_data()),
+            "host keys are not checked (--git-strict-host-keys no): whoever answers can change the functions; {why}"
+        );
+        Ok(())
+    }
+
+    fn judge(&self, offered: &PublicKeyOrCertificate) -> Result<(), SourceError> {
         let key = offered.public_key();
         self.check_revoked(key.key_data())?;
         let mut objection = None;
@@ -83,20 +98,11 @@ impl Judge {
         if has(&self.known.keys) || (self.known.keys.is_empty() && has(&self.known.elsewhere)) {
             return Ok(());
         }
-        let error = match objection {
+        Err(match objection {
             Some(why) => self.unknown(&format!("has a certificate that is not good: {why}")),
             None if self.known.keys.is_empty() => self.unknown(&self.introduction(&key)),
             None => self.changed(&key),
-        };
-        if self.strict {
-            return Err(error);
-        }
-        tracing::warn!(
-            source.host = %self.place,
-            source.host_key = %fingerprint(key.key_data()),
-            "host keys are not checked (--git-strict-host-keys no): whoever answers is trusted with the functions; {error}"
-        );
-        Ok(())
+        })
     }
 
     fn check_revoked(&self, key: &KeyData) -> Result<(), SourceError> {

@@ -61,7 +61,8 @@ struct Said {
 }
 
 impl Remote {
-    /// What it said as errors so far: the first 4 KiB, in one line, with control characters escaped.
+    /// What it said as errors so far: the first 4 KiB, in one line, with control characters escaped,
+    /// and `…` when there was more.
     pub(in crate::source::git) fn stderr(&self) -> String {
         shown(&self.lock().error, SAID)
     }
@@ -69,6 +70,14 @@ impl Remote {
     /// What it ended with, once it has; nothing when a signal ended it.
     pub(in crate::source::git) fn exit_status(&self) -> Option<u32> {
         self.lock().status
+    }
+
+    /// Keeps what it says as errors, as long as there is room.
+    pub(super) fn hear(&self, error: &[u8]) {
+        let mut said = self.lock();
+        // One more than is shown, so that it shows when something is missing.
+        let room = (SAID + 1).saturating_sub(said.error.len());
+        said.error.extend(error.iter().take(room));
     }
 
     fn lock(&self) -> MutexGuard<'_, Said> {
@@ -80,6 +89,7 @@ impl Session {
     pub(super) fn new(
         (printed, input): (ChannelReadHalf, ChannelWriteHalf<Msg>),
         first: Option<Bytes>,
+        remote: Remote,
         line: Line,
     ) -> Self {
         Self {
@@ -88,7 +98,7 @@ impl Session {
             unread: first.unwrap_or_default(),
             has_ended: false,
             patience: None,
-            remote: Remote::default(),
+            remote,
             place: line.place.clone(),
             stall: line.stall,
             notes: line.notes.clone(),
@@ -125,11 +135,7 @@ impl AsyncRead for Session {
             let message = ready!(pin!(self.printed.wait()).poll(context));
             match message {
                 Some(ChannelMsg::Data { data }) => self.unread = data,
-                Some(ChannelMsg::ExtendedData { data, .. }) => {
-                    let mut said = self.remote.lock();
-                    let room = SAID - said.error.len();
-                    said.error.extend(data.iter().take(room));
-                }
+                Some(ChannelMsg::ExtendedData { data, .. }) => self.remote.hear(&data),
                 Some(ChannelMsg::ExitStatus { exit_status }) => self.remote.lock().status = Some(exit_status),
                 // Not with the end of what it prints: how it ended comes after that.
                 Some(ChannelMsg::Close) => self.has_ended = true,

@@ -1,9 +1,14 @@
 //! Who is trusted by what is known: keys and certificates that OpenSSH's own program made.
 
+use std::fmt::{Debug, Write as _};
 use std::fs;
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 use rstest::rstest;
+use tracing::field::Field;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
 
 use super::super::tests::server::{can_make_keys, keygen, printed};
 use super::*;
@@ -47,6 +52,66 @@ impl Signed {
         assert_eq!(error.fault, Fault::HostKeyUnknown);
         let start = "the ssh server birds.example has a certificate that is not good: ";
         error.message.strip_prefix(start).unwrap_or_else(|| panic!("{error}")).to_owned()
+    }
+}
+
+/// Gathers what is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<String>>);
+
+impl tracing::field::Visit for Log {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        writeln!(self.0.lock().unwrap(), "{field}={value:?}").unwrap();
+    }
+}
+
+impl Subscriber for Log {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() == Level::WARN
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        event.record(&mut self.clone());
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// What is logged when a key is accepted without a check.
+fn warned(key: &PublicKey, known: &str) -> String {
+    let log = Log::default();
+    let lax = Judge { strict: false, ..judge(known, 0) };
+    tracing::subscriber::with_default(log.clone(), || lax.check(&key.clone().into())).unwrap();
+    log.0.lock().unwrap().clone()
+}
+
+#[test]
+fn a_key_that_is_not_checked_is_warned_of_each_time() {
+    let key =
+        PublicKey::from_openssh("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILT75q4/a2hpOS38tClx7KSV88ndnF3ymv+INK3dB/O3")
+            .unwrap();
+    let line = key.to_openssh().unwrap();
+    let other = line.replace("ILT7", "IOMq");
+    let print = fingerprint(key.key_data());
+    for (known, why) in [
+        (String::new(), "when it is the same add the line"),
+        (format!("birds.example {other}"), "has another host key than it is known by"),
+        (format!("birds.example {line}"), "this one is known, and another would do too"),
+    ] {
+        let said = warned(&key, &known);
+        assert!(said.contains("host keys are not checked (--git-strict-host-keys no)"), "{said}");
+        assert!(said.contains("source.host=birds.example") && said.contains(why), "{said}");
+        assert!(said.contains(&format!("source.host_key={print}")), "{said}");
     }
 }
 

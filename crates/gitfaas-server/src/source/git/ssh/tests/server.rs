@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use socket2::{Domain, Socket, Type};
 
 use super::super::{Session, SshAddress, SshSettings, open};
@@ -148,12 +149,18 @@ impl Server {
         open(settings, self.address(), command, &[("GIT_PROTOCOL", "version=2")]).await
     }
 
-    /// The processes of the server that serve a connection.
-    pub(super) fn serving(&self) -> Vec<rustix::process::Pid> {
+    /// The processes that serve connections: all that descend from the server.
+    pub(super) fn serving(&self) -> Vec<Pid> {
         let Some(sshd) = &self.sshd else { return Vec::new() };
-        let children = format!("/proc/{0}/task/{0}/children", sshd.id());
-        let children = fs::read_to_string(children).unwrap_or_default();
-        children.split_whitespace().filter_map(|pid| rustix::process::Pid::from_raw(pid.parse().ok()?)).collect()
+        let mut found = vec![Pid::from_child(sshd)];
+        let mut next = 0;
+        while let Some(pid) = found.get(next) {
+            let pid = pid.as_raw_nonzero();
+            let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+            found.extend(children.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)));
+            next += 1;
+        }
+        found.split_off(1)
     }
 }
 
@@ -162,7 +169,7 @@ impl Drop for Server {
         let serving = self.serving();
         if let Some(mut sshd) = self.sshd.take() {
             for pid in serving {
-                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+                let _ = kill_process(pid, Signal::KILL);
             }
             drop(sshd.kill());
             drop(sshd.wait());
