@@ -41,7 +41,7 @@ pub struct SshSettings {
     pub strict: bool,
     /// How long it may take until the command runs: the name, TCP, key exchange, authentication and the start.
     pub connect: Duration,
-    /// After how long without a sign of the server the connection is given up.
+    /// After how long without anything from a command, or without it taking anything, it is given up.
     pub stall: Duration,
 }
 
@@ -72,7 +72,6 @@ pub(super) async fn open(
     command: &str,
     environment: &[(&str, &str)],
 ) -> Result<Session, SourceError> {
-    let deadline = Instant::now() + settings.connect;
     let Some(key_file) = &settings.key else {
         return Err(SourceError::new(
             Fault::Credentials,
@@ -81,6 +80,7 @@ pub(super) async fn open(
     };
     let (key, known) = read(settings.clone(), key_file.clone()).await?;
     let judge = Judge::new(address, known.as_ref(), settings.strict, SystemClock.now());
+    let deadline = Instant::now() + settings.connect;
     let mut connection = Connection::to(address, judge, settings, deadline).await?;
     connection.authenticate(address, key, key_file).await?;
     connection.start(command, environment).await

@@ -48,7 +48,7 @@ impl Connection {
         let place = address.place();
         let socket = Socket::to(address, deadline, cut.clone(), notes.clone()).await?;
         let cut = cut.drop_guard();
-        let config = Arc::new(config(&judge, settings));
+        let config = Arc::new(config(&judge));
         let connecting = client::connect_stream(config, socket, Guard::new(judge, notes.clone()));
         let Ok(connected) = tokio::time::timeout_at(deadline, connecting).await else {
             let why = if notes.heard_anything() { "does not finish the key exchange" } else { "does not say anything" };
@@ -184,7 +184,7 @@ async fn started(reader: &mut ChannelReadHalf, remote: &Remote) -> Start {
     }
 }
 
-fn config(judge: &Judge, settings: &SshSettings) -> client::Config {
+fn config(judge: &Judge) -> client::Config {
     let mut exchanges = Preferred::DEFAULT.kex.into_owned();
     // For servers that may only use what a standard of the United States names.
     exchanges.extend([kex::ECDH_SHA2_NISTP256, kex::ECDH_SHA2_NISTP384, kex::ECDH_SHA2_NISTP521]);
@@ -192,7 +192,6 @@ fn config(judge: &Judge, settings: &SshSettings) -> client::Config {
         client_id: SshId::Standard(Cow::Borrowed(concat!("SSH-2.0-gitfaas_", env!("CARGO_PKG_VERSION")))),
         window_size: WINDOW,
         channel_buffer_size: 128,
-        inactivity_timeout: Some(settings.stall),
         preferred: Preferred {
             kex: Cow::Owned(exchanges),
             key: Cow::Owned(judge.kinds()),

@@ -40,7 +40,6 @@ impl Handler for Guard {
     async fn disconnected(&mut self, reason: DisconnectReason<Error>) -> Result<(), Error> {
         let ending = match reason {
             DisconnectReason::ReceivedDisconnect(said) => Ending::Said(shown(said.message.as_bytes(), 200)),
-            DisconnectReason::Error(Error::InactivityTimeout) => Ending::Stalled,
             DisconnectReason::Error(_) => Ending::Lost,
         };
         self.notes.lock().ending = Some(ending);
@@ -146,8 +145,6 @@ struct Noted {
 pub(super) enum Ending {
     /// The server took its leave with these words.
     Said(String),
-    /// Nothing came from it any more.
-    Stalled,
     Lost,
 }
 
@@ -181,9 +178,6 @@ impl Notes {
             return no_server(place, words);
         }
         match (error, &noted.ending) {
-            (Error::InactivityTimeout, _) | (_, Some(Ending::Stalled)) => {
-                failed(Fault::Stalled, "does not say anything any more")
-            }
             (_, Some(Ending::Said(words))) => failed(Fault::Interrupted, &format!("ended the connection: {words}")),
             (Error::IO(_) | Error::Disconnect | Error::HUP | Error::SendError | Error::RecvError, _) => {
                 let when = if words.is_empty() { "before it said who it is" } else { "in the middle" };

@@ -41,12 +41,11 @@ pub(in crate::source::git) struct Session {
     // Of what it printed, what nobody has read yet.
     unread: Bytes,
     has_ended: bool,
-    // Runs while the server takes nothing.
-    patience: Option<Pin<Box<Sleep>>>,
+    waiting_to_read: Patience,
+    waiting_to_write: Patience,
     remote: Remote,
     line: Option<Line>,
     place: String,
-    stall: Duration,
     notes: Notes,
 }
 
@@ -97,10 +96,10 @@ impl Session {
             input: Box::pin(input.make_writer()),
             unread: first.unwrap_or_default(),
             has_ended: false,
-            patience: None,
+            waiting_to_read: Patience::new(line.stall),
+            waiting_to_write: Patience::new(line.stall),
             remote,
             place: line.place.clone(),
-            stall: line.stall,
             notes: line.notes.clone(),
             line: Some(line),
         }
@@ -113,15 +112,39 @@ impl Session {
 
     /// Why nothing comes any more although the command has not ended.
     fn lost(&self) -> io::Error {
-        let place = &self.place;
-        let (kind, why) = match self.notes.ending() {
-            Some(Ending::Stalled) => (io::ErrorKind::TimedOut, format!("nothing came from it for {:?}", self.stall)),
-            Some(Ending::Said(words)) => (io::ErrorKind::UnexpectedEof, format!("it ended the connection: {words}")),
-            Some(Ending::Lost) | None => {
-                (io::ErrorKind::UnexpectedEof, "the connection ended in the middle".to_owned())
-            }
+        let why = match self.notes.ending() {
+            Some(Ending::Said(words)) => format!("it ended the connection: {words}"),
+            Some(Ending::Lost) | None => "the connection ended in the middle".to_owned(),
         };
-        io::Error::new(kind, format!("the ssh server {place}: {why}"))
+        io::Error::new(io::ErrorKind::UnexpectedEof, format!("the ssh server {}: {why}", self.place))
+    }
+
+    fn stalled(&self, what: &str) -> io::Error {
+        let stall = self.waiting_to_read.most;
+        io::Error::new(io::ErrorKind::TimedOut, format!("the ssh server {}: {what} for {stall:?}", self.place))
+    }
+}
+
+/// Ends when nothing moves for some time.
+struct Patience {
+    most: Duration,
+    // While something is waited for.
+    waiting: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patience {
+    const fn new(most: Duration) -> Self {
+        Self { most, waiting: None }
+    }
+
+    /// Something moved.
+    fn renew(&mut self) {
+        self.waiting = None;
+    }
+
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let most = self.most;
+        self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(most))).as_mut().poll(context)
     }
 }
 
@@ -132,7 +155,11 @@ impl AsyncRead for Session {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         while self.unread.is_empty() && !self.has_ended {
-            let message = ready!(pin!(self.printed.wait()).poll(context));
+            let Poll::Ready(message) = pin!(self.printed.wait()).poll(context) else {
+                ready!(self.waiting_to_read.poll_end(context));
+                return Poll::Ready(Err(self.stalled("nothing came from it")));
+            };
+            self.waiting_to_read.renew();
             match message {
                 Some(ChannelMsg::Data { data }) => self.unread = data,
                 Some(ChannelMsg::ExtendedData { data, .. }) => self.remote.hear(&data),
@@ -156,15 +183,11 @@ impl AsyncWrite for Session {
             return Poll::Ready(Ok(0));
         }
         if let Poll::Ready(written) = self.input.as_mut().poll_write(context, bytes) {
-            self.patience = None;
+            self.waiting_to_write.renew();
             return Poll::Ready(written.map_err(|_| self.lost()));
         }
-        let stall = self.stall;
-        ready!(self.patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(stall))).as_mut().poll(context));
-        Poll::Ready(Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            format!("the ssh server {}: it took nothing for {stall:?}", self.place),
-        )))
+        ready!(self.waiting_to_write.poll_end(context));
+        Poll::Ready(Err(self.stalled("it took nothing")))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
