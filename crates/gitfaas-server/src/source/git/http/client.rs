@@ -114,6 +114,8 @@ impl Credentials {
 /// # Errors
 /// [`Fault::Credentials`] and [`Fault::ClientCertificate`], when a file that is named cannot be used.
 pub(super) fn build(settings: &HttpSettings, bounds: &Bounds) -> Result<Client, SourceError> {
+    // Somebody else of this process may have installed one, which does as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = Client::builder()
         .user_agent(concat!("git/2.0 (gitfaas ", env!("CARGO_PKG_VERSION"), ")"))
         // Followed by hand: a token must not go along to another server.
