@@ -119,6 +119,16 @@ impl Session {
         io::Error::new(io::ErrorKind::UnexpectedEof, format!("the ssh server {}: {why}", self.place))
     }
 
+    /// What came of giving the command something, and an error when it does not take it.
+    fn poll_taken<T>(&mut self, polled: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if let Poll::Ready(taken) = polled {
+            self.waiting_to_write.renew();
+            return Poll::Ready(taken.map_err(|_| self.lost()));
+        }
+        ready!(self.waiting_to_write.poll_end(context));
+        Poll::Ready(Err(self.stalled("it took nothing")))
+    }
+
     fn stalled(&self, what: &str) -> io::Error {
         let stall = self.waiting_to_read.most;
         io::Error::new(io::ErrorKind::TimedOut, format!("the ssh server {}: {what} for {stall:?}", self.place))
@@ -182,12 +192,8 @@ impl AsyncWrite for Session {
         if bytes.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        if let Poll::Ready(written) = self.input.as_mut().poll_write(context, bytes) {
-            self.waiting_to_write.renew();
-            return Poll::Ready(written.map_err(|_| self.lost()));
-        }
-        ready!(self.waiting_to_write.poll_end(context));
-        Poll::Ready(Err(self.stalled("it took nothing")))
+        let polled = self.input.as_mut().poll_write(context, bytes);
+        self.poll_taken(polled, context)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -195,7 +201,8 @@ impl AsyncWrite for Session {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.input.as_mut().poll_shutdown(context)
+        let polled = self.input.as_mut().poll_shutdown(context);
+        self.poll_taken(polled, context)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a command prints, reads and ends with.
 
+use std::process::Command;
 use std::time::Instant;
 
 use rstest::rstest;
@@ -7,7 +8,7 @@ use rustix::process::{Signal, kill_process};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::super::*;
-use super::server::{PATIENCE, Server};
+use super::server::{PATIENCE, Server, printed};
 
 #[tokio::test]
 async fn a_command_reads_prints_and_tells_how_it_ended() {
@@ -22,6 +23,32 @@ async fn a_command_reads_prints_and_tells_how_it_ended() {
     assert_eq!(printed, "said hello with version=2\n");
     assert_eq!(remote.stderr(), "fatal: \\u{1b}[31mno; such");
     assert_eq!(remote.exit_status(), Some(37));
+}
+
+#[tokio::test]
+async fn git_answers_in_its_newer_protocol() {
+    let Some(server) = Server::start(&["ed25519"]) else { return };
+    let repository = server.file("it's here!");
+    printed(Command::new("git").args(["init", "-q", "--bare"]).arg(&repository));
+    let command = upload_pack(repository.to_str().unwrap());
+    let mut session = server.open(&server.settings(), &command).await.unwrap();
+    let mut said = [0; 14];
+    session.read_exact(&mut said).await.unwrap();
+    assert_eq!(said.as_slice(), b"000eversion 2\n");
+    // Nothing is wanted.
+    session.write_all(b"0000").await.unwrap();
+    session.read_to_end(&mut Vec::new()).await.unwrap();
+    assert_eq!((session.remote().stderr().as_str(), session.remote().exit_status()), ("", Some(0)));
+}
+
+#[tokio::test]
+async fn a_repository_that_is_not_there_is_told_by_git_itself() {
+    let Some(server) = Server::start(&["ed25519"]) else { return };
+    let mut session = server.open(&server.settings(), &upload_pack("/nowhere/birds.git")).await.unwrap();
+    session.read_to_end(&mut Vec::new()).await.unwrap();
+    let said = session.remote().stderr();
+    assert!(said.contains("'/nowhere/birds.git' does not appear to be a git repository"), "{said}");
+    assert_eq!(session.remote().exit_status(), Some(128));
 }
 
 #[tokio::test]
