@@ -19,6 +19,7 @@ use gix_utils::progress::Discard;
 use super::address::{Reference, ReferenceKind};
 use super::look::Look;
 use super::objects::{LARGEST, Objects, Shelf};
+use super::tree::commit_of;
 use crate::source::{Fault, MAX_FILE, SourceError};
 
 /// How many names are looked through for what was probably meant.
@@ -43,6 +44,8 @@ pub(super) fn look_at<T: Transport>(
         return Ok((objects, tip));
     }
     let (objects, had) = shelf.place_for(server.kind()?).map_err(|error| local(look, &error))?;
+    // What is shallow is a commit: a server takes the id of a tag there for an attack, and goes.
+    let had = had.and_then(|had| commit_of(&objects, had).ok()).map(|(commit, _)| commit);
     server.fetch(tip, had, &objects)?;
     server.leave();
     Ok((objects, tip))

@@ -39,22 +39,8 @@ impl Tree {
     /// # Errors
     /// [`Fault::Malformed`], when it leads to none, or to one that cannot be read.
     pub(super) fn at(objects: Arc<Objects>, tip: ObjectId) -> Result<Self, SourceError> {
-        let malformed = |why: String| SourceError::new(Fault::Malformed, why);
-        let mut id = tip;
-        for _ in 0..=TAGS {
-            match objects.read(&id, Kind::Commit, LARGEST) {
-                Ok(raw) => return Self::of_commit(objects, id, raw),
-                Err(Absence::Damaged(commit)) => match objects.read(&id, Kind::Tag, LARGEST) {
-                    Ok(raw) => id = target(&raw, objects.kind()).map_err(malformed)?,
-                    Err(_) => return Err(malformed(format!("{tip} is no commit and no tag of one: {commit}"))),
-                },
-                Err(Absence::Missing) => return Err(malformed(format!("commit {id} is not in what the server sent"))),
-                Err(Absence::TooLarge(size)) => {
-                    return Err(malformed(format!("commit {id} has {size} bytes, more than {LARGEST}")));
-                }
-            }
-        }
-        Err(malformed(format!("{tip} is a tag of a tag of a tag, more than {TAGS} times")))
+        let (id, raw) = commit_of(&objects, tip)?;
+        Self::of_commit(objects, id, raw)
     }
 
     fn of_commit(objects: Arc<Objects>, id: ObjectId, raw: Vec<u8>) -> Result<Self, SourceError> {
@@ -148,6 +134,29 @@ impl Tree {
             Absence::Damaged(why) => format!("cannot be read: {why}"),
         })
     }
+}
+
+/// The commit that `tip` is or, through tags, names; its id and what it says.
+///
+/// # Errors
+/// [`Fault::Malformed`], when there is none.
+pub(super) fn commit_of(objects: &Objects, tip: ObjectId) -> Result<(ObjectId, Vec<u8>), SourceError> {
+    let malformed = |why: String| SourceError::new(Fault::Malformed, why);
+    let mut id = tip;
+    for _ in 0..=TAGS {
+        match objects.read(&id, Kind::Commit, LARGEST) {
+            Ok(raw) => return Ok((id, raw)),
+            Err(Absence::Damaged(commit)) => match objects.read(&id, Kind::Tag, LARGEST) {
+                Ok(raw) => id = target(&raw, objects.kind()).map_err(malformed)?,
+                Err(_) => return Err(malformed(format!("{tip} is no commit and no tag of one: {commit}"))),
+            },
+            Err(Absence::Missing) => return Err(malformed(format!("commit {id} is not in what the server sent"))),
+            Err(Absence::TooLarge(size)) => {
+                return Err(malformed(format!("commit {id} has {size} bytes, more than {LARGEST}")));
+            }
+        }
+    }
+    Err(malformed(format!("{tip} is a tag of a tag of a tag, more than {TAGS} times")))
 }
 
 fn target(tag: &[u8], kind: gix_hash::Kind) -> Result<ObjectId, String> {
