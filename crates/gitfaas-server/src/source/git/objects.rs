@@ -4,12 +4,13 @@
 //! by fetching everything anew into another folder; the old one goes when the last who reads it is done. Nothing of
 //! Git's own is in it but packs: no config, no references, no hooks.
 
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use gix_hash::{Kind, ObjectId, oid};
 use gix_object::Find as _;
@@ -46,6 +47,8 @@ pub(super) struct Objects {
     damaged: AtomicBool,
     // Set when another one took its place.
     retired: AtomicBool,
+    // The files of its packs, and their sizes, when it last had everything.
+    held: Mutex<BTreeMap<PathBuf, u64>>,
 }
 
 impl Objects {
@@ -59,7 +62,8 @@ impl Objects {
             ..store::init::Options::default()
         };
         let store = Arc::new(Store::at_opts(folder.clone(), kind, &mut std::iter::empty(), options)?);
-        Ok(Self { folder, kind, store, damaged: AtomicBool::new(false), retired: AtomicBool::new(false) })
+        let held = Mutex::new(files(&folder.join("pack")));
+        Ok(Self { folder, kind, store, damaged: AtomicBool::new(false), retired: AtomicBool::new(false), held })
     }
 
     /// Opens what a server before this one left, without what it left half done; `None` when there is no whole one.
@@ -126,7 +130,16 @@ impl Objects {
     fn record(&self, tip: &ObjectId) -> io::Result<()> {
         let unnamed = self.folder.join("tip.new");
         fs::write(&unnamed, format!("{tip}\n"))?;
-        fs::rename(unnamed, self.folder.join(TIP))
+        fs::rename(unnamed, self.folder.join(TIP))?;
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = files(&self.packs());
+        Ok(())
+    }
+
+    /// Whether everything is still there that it had: what is not would be taken for what was left out.
+    fn is_whole(&self) -> bool {
+        let now = files(&self.packs());
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        self.packs().is_dir() && held.iter().all(|(path, size)| now.get(path) == Some(size))
     }
 
     /// Whether another fetch into it would make it too large for what is in it.
@@ -152,6 +165,12 @@ impl Drop for Objects {
             tracing::warn!(%error, folder = %self.folder.display(), "objects that nobody needs any more cannot be removed");
         }
     }
+}
+
+/// The files in a folder, with their sizes.
+fn files(folder: &Path) -> BTreeMap<PathBuf, u64> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| Some((entry.path(), entry.metadata().ok()?.len()))).collect()
 }
 
 fn is_pack(path: &Path) -> bool {
@@ -194,7 +213,7 @@ impl Shelf {
 
     /// The current database, and what it was fetched for; `None` before there is one, and when it is damaged.
     pub(super) fn current(&mut self) -> Option<(Arc<Objects>, ObjectId)> {
-        let damaged = |objects: &Objects| objects.damaged.load(Ordering::Relaxed) || !objects.packs().is_dir();
+        let damaged = |objects: &Objects| objects.damaged.load(Ordering::Relaxed) || !objects.is_whole();
         if self.current.as_ref().is_some_and(|(objects, _)| damaged(objects)) {
             tracing::warn!(folder = %self.folder.display(), "the objects of the repository are damaged; fetching them anew");
             self.discard();
