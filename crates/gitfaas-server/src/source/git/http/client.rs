@@ -74,7 +74,8 @@ impl ProxySettings {
             return Ok(proxy);
         }
         let password = self.password.as_deref().map(|path| Secret::read(path, "the proxy's password")).transpose()?;
-        Ok(proxy.basic_auth(&self.user, password.as_ref().map_or("", Secret::reveal)))
+        // As a header: in an address, which is what `basic_auth` makes of it, a `%` would mean something else.
+        Ok(proxy.custom_http_auth(basic(&encoded(&self.user, password.as_ref().map_or("", Secret::reveal)))?))
     }
 }
 
@@ -92,21 +93,31 @@ impl Credentials {
         let token = Secret::read(path, "the token")?;
         // A server that goes by the token alone wants some name.
         let user = settings.user.as_deref().or(user).unwrap_or("git").to_owned();
-        let encoded = STANDARD.encode(format!("{user}:{}", token.reveal()));
+        let encoded = encoded(&user, token.reveal());
         Ok(Some(Self { user, token, encoded }))
     }
 
     pub(super) fn header(&self) -> Result<HeaderValue, SourceError> {
-        let mut value = HeaderValue::try_from(format!("Basic {}", self.encoded))
-            .map_err(|_| SourceError::new(Fault::Credentials, "the token cannot be sent"))?;
-        value.set_sensitive(true);
-        Ok(value)
+        basic(&self.encoded)
     }
 
     /// Takes them out of what a server says.
     pub(super) fn redact(&self, text: &str) -> String {
         text.replace(self.token.reveal(), "…").replace(&self.encoded, "…")
     }
+}
+
+/// A user and what proves that it is them, as they are sent.
+fn encoded(user: &str, secret: &str) -> String {
+    STANDARD.encode(format!("{user}:{secret}"))
+}
+
+/// The header that says who asks, which is not to be shown.
+fn basic(encoded: &str) -> Result<HeaderValue, SourceError> {
+    let mut value = HeaderValue::try_from(format!("Basic {encoded}"))
+        .map_err(|_| SourceError::new(Fault::Credentials, "the token cannot be sent"))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// A client for one look.

@@ -11,6 +11,9 @@ use crate::source::{Fault, SourceError};
 /// The most of what a server says that is repeated, in characters.
 const SAID: usize = 200;
 
+/// What a proxy that asks for credentials wants.
+const PROXY: &str = "the proxy wants a user and a password that it accepts; give http://USER@HOST:PORT as --git-proxy, and --git-proxy-password-file";
+
 /// What an answer with this status means; `user` asked, or nobody, and `said` is what the server added.
 pub(super) fn answer(place: &str, status: StatusCode, user: Option<&str>, said: &str) -> SourceError {
     let number = status.as_u16();
@@ -29,9 +32,7 @@ pub(super) fn answer(place: &str, status: StatusCode, user: Option<&str>, said: 
         (StatusCode::NOT_FOUND, _) => {
             (Fault::NotFound, "there is no such repository, or none that this user may know of".to_owned())
         }
-        (StatusCode::PROXY_AUTHENTICATION_REQUIRED, _) => {
-            (Fault::Unauthorized, "the proxy wants a user and a password that it accepts".to_owned())
-        }
+        (StatusCode::PROXY_AUTHENTICATION_REQUIRED, _) => (Fault::Unauthorized, PROXY.to_owned()),
         (StatusCode::BAD_REQUEST, _) if said.to_ascii_lowercase().contains("certificate") => {
             (Fault::ClientCertificate, "the server wants a client certificate that it accepts".to_owned())
         }
@@ -70,6 +71,8 @@ pub(super) fn no_answer(place: &str, error: &reqwest::Error) -> SourceError {
     let why = innermost(error);
     let (fault, sentence) = match certificate(error) {
         Some(problem) => problem,
+        // That it is of a kind of its own is kept to themselves by those who know.
+        None if why.contains("proxy authorization required") => (Fault::Unauthorized, PROXY.to_owned()),
         None if error.is_timeout() => (Fault::Unreachable, format!("nobody answers in time ({why})")),
         None if error.is_connect() => (Fault::Unreachable, format!("cannot be reached: {why}")),
         None => (Fault::Interrupted, format!("the connection ended before there was an answer: {why}")),
