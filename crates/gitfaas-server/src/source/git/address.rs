@@ -105,6 +105,7 @@ impl Address {
     }
 
     fn ssh(text: &str) -> Result<Self, Refused> {
+        without_parent(text)?;
         let url = parsed(text)?;
         let user = user(&url)?;
         let host = host(&url)?;
@@ -141,12 +142,10 @@ impl Address {
         if path.is_empty() || path == "/" {
             return refused("the URL of the repository has no path: which repository of the server is it?");
         }
-        if path.starts_with('-') {
+        if path.trim_start_matches('/').starts_with('-') {
             return refused("the path of the repository begins with `-`, which its server would take for an option");
         }
-        if path.split('/').any(|part| part == "..") {
-            return refused("the path of the repository has `..` in it: give the path itself");
-        }
+        without_parent(path)?;
         Ok(Self { way: Way::Ssh { host, port, path: path.to_owned() }, user })
     }
 }
@@ -168,6 +167,14 @@ impl fmt::Display for Address {
             }
         }
     }
+}
+
+/// Refuses `..`, which reading a URL would have taken away with what is before it.
+fn without_parent(path: &str) -> Result<(), Refused> {
+    if path.split('/').any(|part| part == "..") {
+        return refused("the path of the repository has `..` in it: give the path itself");
+    }
+    Ok(())
 }
 
 fn parsed(text: &str) -> Result<Url, Refused> {
@@ -365,6 +372,8 @@ mod tests {
     #[case("birds")]
     #[case("ssh://-oProxyCommand=x/birds")]
     #[case("ssh://-oProxyCommand@host/birds")]
+    #[case("ssh://host/-oProxyCommand=x")]
+    #[case("ssh://host/a/../../etc")]
     #[case("ssh://host/")]
     #[case("ssh://host")]
     #[case("git@host:-birds")]
