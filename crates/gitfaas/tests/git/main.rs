@@ -5,5 +5,10 @@
 
 #![allow(clippy::panic, clippy::print_stdout, reason = "a test fails by panicking, and says what it left out")]
 
+mod faults;
+mod follow;
+mod refused;
+mod restarts;
+mod secrets;
 mod servers;
 mod support;

@@ -34,7 +34,7 @@ fn with(url: &str, user: &str, token: &str) -> String {
 
 #[tokio::test]
 async fn https_serves_those_who_have_the_token_of_the_moment() {
-    let repository = Repository::serving("");
+    let repository = Repository::serving("one");
     let id = repository.push("Second");
     let Some(server) = HttpsServer::over(&repository).await else { return };
     let asked = |token: &str| ls_remote(&with(&server.url(), USER, token), &trusting(&server));
@@ -55,7 +55,7 @@ async fn https_serves_those_who_have_the_token_of_the_moment() {
 
 #[tokio::test]
 async fn https_has_the_certificate_that_it_is_told_to_have() {
-    let repository = Repository::serving("");
+    let repository = Repository::serving("one");
     let Some(server) = HttpsServer::over(&repository).await else { return };
     server.answers(Answer::Open);
     for (leaf, told) in [
@@ -75,7 +75,7 @@ async fn https_has_the_certificate_that_it_is_told_to_have() {
 
 #[tokio::test]
 async fn https_asks_for_a_certificate_of_the_client_at_one_port() {
-    let repository = Repository::serving("");
+    let repository = Repository::serving("one");
     let Some(server) = HttpsServer::over(&repository).await else { return };
     server.answers(Answer::Open);
     let with = |identity: &crate::support::Identity| {
@@ -92,7 +92,7 @@ async fn https_asks_for_a_certificate_of_the_client_at_one_port() {
 
 #[tokio::test]
 async fn https_answers_as_it_is_told_to() {
-    let repository = Repository::serving("");
+    let repository = Repository::serving("one");
     let id = repository.push("Second");
     let Some(server) = HttpsServer::over(&repository).await else { return };
     let asked = || said(&ls_remote(&with(&server.url(), USER, TOKEN), &trusting(&server)));
@@ -119,7 +119,7 @@ async fn https_answers_as_it_is_told_to() {
 
 #[tokio::test]
 async fn https_speaks_the_newer_protocol_unless_told_otherwise() {
-    let repository = Repository::serving("");
+    let repository = Repository::serving("one");
     let Some(server) = HttpsServer::over(&repository).await else { return };
     let home = tempfile::tempdir().expect("a folder");
     for (answer, newer) in [(Answer::Open, true), (Answer::OldProtocol, false)] {
@@ -133,7 +133,7 @@ async fn https_speaks_the_newer_protocol_unless_told_otherwise() {
 
 #[tokio::test]
 async fn nobody_is_given_the_port_of_a_server_that_was_stopped() {
-    let repository = Repository::serving("");
+    let repository = Repository::serving("one");
     let Some(mut server) = HttpsServer::over(&repository).await else { return };
     server.stop();
     let refused = std::net::TcpStream::connect(("127.0.0.1", server.port())).expect_err("nobody listens");
@@ -158,7 +158,7 @@ fn over_ssh(url: &str, key: &Path, known: &str) -> Output {
 #[tokio::test]
 async fn ssh_serves_those_who_have_a_key_and_knows_them_by_its_own() {
     for newer in [true, false] {
-        let repository = Repository::serving("");
+        let repository = Repository::serving("one");
         let id = repository.push("Second");
         let Some(mut server) = SshServer::over(&repository, newer).await else { return };
         let [known, unknown] = ["known", "unknown"].map(|name| server.client_key(name, "ed25519", ""));
@@ -180,7 +180,7 @@ async fn ssh_serves_those_who_have_a_key_and_knows_them_by_its_own() {
 
 #[tokio::test]
 async fn ssh_lets_nobody_do_anything_but_read_repositories() {
-    let repository = Repository::serving("");
+    let repository = Repository::serving("one");
     let Some(server) = SshServer::over(&repository, true).await else { return };
     let key = server.client_key("known", "rsa", "");
     server.authorizes(&[&key]);
@@ -219,7 +219,7 @@ async fn the_daemon_notes_who_asks() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_way_counts_holds_and_cuts() {
-    let repository = Repository::serving("");
+    let repository = Repository::serving("one");
     let Some(server) = HttpsServer::over(&repository).await else { return };
     let way = Way::to(server.port()).await;
     let url = way.by(&with(&server.url(), USER, TOKEN), server.port());
@@ -242,7 +242,7 @@ async fn a_way_counts_holds_and_cuts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_lets_those_through_who_may_go() {
-    let repository = Repository::serving("");
+    let repository = Repository::serving("one");
     let Some(server) = HttpsServer::over(&repository).await else { return };
     // user:word
     let proxy = Proxy::new(Some("Basic dXNlcjp3b3Jk")).await;

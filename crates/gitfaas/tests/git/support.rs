@@ -6,23 +6,37 @@ mod daemon;
 mod https;
 mod port;
 mod process;
+mod product;
 mod proxy;
 mod repository;
 mod ssh;
+mod trouble;
 mod way;
 
 // Shared with the tests that need no Git server, which use more of it.
 #[path = "../it/support/machine.rs"]
 #[expect(dead_code, reason = "the other tests use the rest")]
 mod machine;
+#[path = "../it/support/server.rs"]
+#[expect(dead_code, reason = "the other tests use the rest")]
+mod server;
 #[path = "../it/support/wait.rs"]
 mod wait;
 
 pub(crate) use self::authority::Identity;
 pub(crate) use self::daemon::GitDaemon;
 pub(crate) use self::https::{Answer, HttpsServer, Leaf, TOKEN, USER};
+pub(crate) use self::machine::{http, program};
+pub(crate) use self::product::{Product, refusal};
 pub(crate) use self::proxy::Proxy;
-pub(crate) use self::repository::{Format, Repository, isolated as git_client};
+pub(crate) use self::repository::{Format, Repository, config_map, isolated as git_client};
 pub(crate) use self::ssh::{HostKey, SshServer};
+pub(crate) use self::trouble::{Trouble, endures};
 pub(crate) use self::wait::eventually;
 pub(crate) use self::way::Way;
+
+/// An HTTP client that asks much, and so keeps its connections.
+pub(crate) fn keeping_client() -> reqwest::Client {
+    drop(http());
+    reqwest::Client::builder().no_proxy().build().expect("a client")
+}

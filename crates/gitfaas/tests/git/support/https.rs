@@ -49,6 +49,8 @@ pub(crate) enum Answer {
     /// 401, with words that say why.
     TokenExpired,
     Forbidden,
+    /// 403, with what was sent to identify with.
+    Echo,
     NotFound,
     Broken,
     /// 503 and 429, with a `Retry-After` of seven seconds.
@@ -97,6 +99,7 @@ impl HttpsServer {
         server.write("nginx.conf", &server.configuration());
         std::fs::create_dir(server.file("answers")).expect("created");
         server.users(&[(USER, TOKEN)]);
+        server.hands_out(TOKEN);
         server.presents(Leaf::Right);
         server.start().await;
         Some(server)
@@ -155,6 +158,22 @@ impl HttpsServer {
 
     pub(crate) fn foreign_client(&self) -> Identity {
         self.stranger.signs("client", "DNS:client.example", VALID)
+    }
+
+    /// What `gitfaas serve` is told so that it can read from here, but the URL.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        let [token, authority] = [self.token_file(), self.authority()].map(|path| path.display().to_string());
+        ["--git-user", USER, "--git-token-file", &token, "--git-ca-file", &authority].map(str::to_owned).to_vec()
+    }
+
+    /// The file of the token that gitfaas has.
+    pub(crate) fn token_file(&self) -> PathBuf {
+        self.file("token")
+    }
+
+    /// Puts a token into the file that gitfaas has it from.
+    pub(crate) fn hands_out(&self, token: &str) {
+        self.write("token", &format!("{token}\n"));
     }
 
     /// Lets exactly these read from now on.
@@ -265,6 +284,7 @@ server {{
                 r#"set $challenge 'Basic realm="functions"'; return 401 "the token has expired\n";"#,
             ),
             when(Answer::Forbidden, r#"return 403 "you may not read this\n";"#),
+            when(Answer::Echo, r#"return 403 "you sent $http_authorization\n";"#),
             when(Answer::NotFound, r#"return 404 "no such repository\n";"#),
             when(Answer::Broken, r#"return 500 "something broke\n";"#),
             when(Answer::Unavailable, r#"set $wait 7; return 503 "down for maintenance\n";"#),

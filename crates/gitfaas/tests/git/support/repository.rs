@@ -12,12 +12,22 @@ pub(crate) enum Format {
     Sha256,
 }
 
+impl Format {
+    fn option(self) -> &'static str {
+        match self {
+            Self::Sha1 => "--object-format=sha1",
+            Self::Sha256 => "--object-format=sha256",
+        }
+    }
+}
+
 /// Where the bare repository is below the folder that servers hand out.
 pub(crate) const NAME: &str = "team/functions.git";
 
 /// A repository whose branch is `main`, with no commit yet.
 pub(crate) struct Repository {
     folder: tempfile::TempDir,
+    format: Format,
 }
 
 impl Repository {
@@ -26,26 +36,35 @@ impl Repository {
     }
 
     pub(crate) fn of(format: Format) -> Self {
-        let repository = Self { folder: tempfile::tempdir().expect("a folder") };
-        let format = match format {
-            Format::Sha1 => "--object-format=sha1",
-            Format::Sha256 => "--object-format=sha256",
-        };
-        let bare = repository.bare().display().to_string();
-        output(isolated(repository.folder.path()).args(["init", "-q", "--bare", "-b", "main", format, &bare]));
+        let repository = Self { folder: tempfile::tempdir().expect("a folder"), format };
+        repository.makes_bare();
         let work = repository.work().display().to_string();
-        output(isolated(repository.folder.path()).args(["init", "-q", "-b", "main", format, &work]));
-        repository.git(&["remote", "add", "origin", &bare]);
+        output(isolated(repository.folder.path()).args(["init", "-q", "-b", "main", format.option(), &work]));
+        repository.git(&["remote", "add", "origin", &repository.bare().display().to_string()]);
         repository
     }
 
-    /// One whose topic `t` makes what `manifest` says; pushed.
-    pub(crate) fn serving(manifest: &str) -> Self {
+    /// Makes the bare repository, with nothing in it.
+    pub(crate) fn makes_bare(&self) {
+        let bare = self.bare().display().to_string();
+        let format = self.format.option();
+        output(isolated(self.folder.path()).args(["init", "-q", "--bare", "-b", "main", format, &bare]));
+        // As on servers where `main` is not what HEAD names.
+        output(isolated(self.folder.path()).args(["-C", &bare, "config", "receive.denyDeleteCurrent", "ignore"]));
+    }
+
+    /// One whose topic `t` makes a config map with `version` in its name; pushed.
+    pub(crate) fn serving(version: &str) -> Self {
         let repository = Self::empty();
         repository.write("config.json", r#"{"topics": [{"name": "t", "configs": ["t.yaml"]}]}"#);
-        repository.write("t.yaml", manifest);
-        repository.push("Begin");
+        repository.pushes_version(version);
         repository
+    }
+
+    /// Pushes that the topic `t` makes a config map with `version` in its name; gives the commit's id.
+    pub(crate) fn pushes_version(&self, version: &str) -> String {
+        self.write("t.yaml", config_map(version));
+        self.push(version)
     }
 
     /// The folder that servers hand out.
@@ -69,6 +88,19 @@ impl Repository {
         std::fs::write(target, content).expect("written");
     }
 
+    /// Writes a file of so many bytes that nothing makes smaller, another one for each `seed`.
+    pub(crate) fn writes_noise(&self, seed: u64, bytes: usize) {
+        let mut state = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let words = std::iter::repeat_with(|| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_le_bytes()
+        });
+        let noise: Vec<u8> = words.take(bytes / 8).flatten().collect();
+        self.write("noise", noise);
+    }
+
     /// Commits all of the clone, and gives the commit's id.
     pub(crate) fn commit(&self, subject: &str) -> String {
         self.git(&["add", "--all"]);
@@ -87,6 +119,11 @@ impl Repository {
     pub(crate) fn git(&self, args: &[&str]) -> String {
         output(isolated(self.folder.path()).current_dir(self.work()).args(args))
     }
+}
+
+/// A function that is done once it is made, with a name that begins with `name`.
+pub(crate) fn config_map(name: &str) -> String {
+    format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: '{name}-{{{{RANDOM}}}}'}}\ndata: {{}}\n")
 }
 
 /// The real git, which knows nothing of this machine's settings and asks nobody anything.

@@ -105,8 +105,13 @@ impl Server {
 
     /// Starts it again over the same data and port, once it has ended.
     pub(crate) async fn restart(&mut self, verb: &str, functions: &Path) {
-        (self.process, self.url) = begin(Self::command(verb, functions, &self.data, self.port()));
+        self.start_again(Self::command(verb, functions, &self.data, self.port()));
         self.until_ready().await;
+    }
+
+    /// Starts it by `command`, once it has ended.
+    pub(crate) fn start_again(&mut self, command: Command) {
+        (self.process, self.url) = begin(command);
     }
 
     /// Kills it, and starts it again over the same data on another port.
@@ -201,7 +206,8 @@ fn begin(mut command: Command) -> (Child, String) {
         let read = output.read_line(&mut line).expect("read");
         assert!(read > 0, "the server ended before it said where it listens:\n{said}");
         said.push_str(&line);
-        if let Some((_, rest)) = line.split_once("http://") {
+        // What it serves may have an address too, which is said before.
+        if let Some((_, rest)) = line.rsplit_once("http://") {
             break format!("http://{}", rest.split_whitespace().next().unwrap_or_default());
         }
     };
