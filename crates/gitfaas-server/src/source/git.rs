@@ -7,13 +7,13 @@
 //! Git is spoken by gitoxide, which blocks; this is the only place that knows it. When to look is decided elsewhere.
 
 mod address;
+mod command;
 mod fetch;
 mod http;
 mod look;
 mod objects;
 mod secret;
 pub mod signatures;
-#[cfg_attr(not(test), expect(dead_code, reason = "what fetches over it is still to come"))]
 mod ssh;
 mod tree;
 
@@ -34,11 +34,12 @@ pub use self::http::{HttpSettings, ProxySettings};
 pub use self::look::Bounds;
 pub use self::ssh::SshSettings;
 
-use self::address::{ReferenceKind, Way};
+use self::address::{ReferenceKind, USER, Way};
 use self::http::Web;
 use self::look::Look;
 use self::objects::Shelf;
 use self::signatures::Signers;
+use self::ssh::SshAddress;
 use self::tree::Tree;
 use super::{Commit, Fault, Snapshot, Source, SourceError};
 use crate::clock::{Clock as _, SystemClock};
@@ -54,6 +55,8 @@ pub struct GitSettings {
     pub config_path: String,
     /// What it takes by HTTP.
     pub http: HttpSettings,
+    /// What it takes by ssh.
+    pub ssh: SshSettings,
     /// The files of those whom the commit has to be signed by; nobody asks for a signature where there are none.
     pub signers: Vec<PathBuf>,
     /// What a look may cost.
@@ -150,7 +153,11 @@ fn look_once(settings: &GitSettings, shelf: &mut Shelf, look: &Arc<Look>) -> Res
             let transport = HttpTransport::new_http(web, fetch::url(url)?, Protocol::V2, false);
             fetch::look_at(transport, &settings.reference, shelf, look)?
         }
-        (Way::Ssh { .. }, _) => return Err(SourceError::new(Fault::Unreachable, "ssh is not spoken yet")),
+        (Way::Ssh { host, port, path }, _) => {
+            let user = settings.address.user.as_deref().unwrap_or(USER);
+            let address = SshAddress { user, host, port: *port };
+            command::look_at(&settings.ssh, address, path, &settings.reference, shelf, look)?
+        }
     };
     let mut tree = Tree::at(objects.clone(), tip).map_err(|error| look.fail(error))?;
     shelf.set(&objects, tip).map_err(|error| fetch::local(look, &error))?;

@@ -51,6 +51,19 @@ pub(crate) struct GitArgs {
     /// The file with the password of the proxy's user
     #[arg(long, value_name = "FILE", env = "GITFAAS_GIT_PROXY_PASSWORD_FILE", requires = "git_proxy", value_hint = ValueHint::FilePath)]
     pub(crate) git_proxy_password_file: Option<PathBuf>,
+    /// The file with the private key to identify with over ssh, in the format of OpenSSH or in PEM
+    #[arg(long, value_name = "FILE", env = "GITFAAS_GIT_SSH_KEY", value_hint = ValueHint::FilePath)]
+    pub(crate) git_ssh_key: Option<PathBuf>,
+    /// The file with the passphrase of that key
+    #[arg(long, value_name = "FILE", env = "GITFAAS_GIT_SSH_PASSPHRASE_FILE", requires = "git_ssh_key", value_hint = ValueHint::FilePath)]
+    pub(crate) git_ssh_passphrase_file: Option<PathBuf>,
+    /// The file with the host keys of the servers, as `known_hosts` of OpenSSH has them
+    #[arg(long, value_name = "FILE", env = "GITFAAS_GIT_KNOWN_HOSTS", value_hint = ValueHint::FilePath)]
+    pub(crate) git_known_hosts: Option<PathBuf>,
+    /// Whether the host key of a server has to be known; otherwise whoever can lead its name elsewhere can change the
+    /// functions
+    #[arg(long, value_name = "WORD", env = "GITFAAS_GIT_STRICT_HOST_KEYS", default_value = "yes")]
+    pub(crate) git_strict_host_keys: YesNo,
     /// A file of those whom the commit has to be signed by; may be given several times. It is one of OpenSSH's
     /// allowed signers, of public keys of ssh, or of public keys of OpenPGP; a commit that nobody of them signed is not
     /// served [default: no signature is asked for]

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use gitfaas_server::source::Source;
 use gitfaas_server::source::directory::DirectorySource;
 use gitfaas_server::source::git::{
-    Address, Bounds, GitSettings, GitSource, HttpSettings, ProxySettings, Reference, Refused, checked_user,
+    Address, Bounds, GitSettings, GitSource, HttpSettings, ProxySettings, Reference, Refused, SshSettings, checked_user,
 };
 
 use super::machine;
@@ -76,7 +76,7 @@ fn git(url: &str, arguments: &GitArgs, config_path: &str, poll: Option<Duration>
     let proxy = arguments.git_proxy.as_deref();
     let proxy = proxy.map(|url| ProxySettings::parse(url, arguments.git_proxy_password_file.clone())).transpose()?;
     Ok(GitSettings {
-        address,
+        address: address.asked_by(arguments.git_user.as_deref()),
         reference: reference(arguments)?,
         config_path: config_path.to_owned(),
         http: HttpSettings {
@@ -86,6 +86,14 @@ fn git(url: &str, arguments: &GitArgs, config_path: &str, poll: Option<Duration>
             client_cert: arguments.git_client_cert.clone(),
             client_key: arguments.git_client_key.clone(),
             proxy,
+        },
+        ssh: SshSettings {
+            key: arguments.git_ssh_key.clone(),
+            passphrase: arguments.git_ssh_passphrase_file.clone(),
+            known_hosts: arguments.git_known_hosts.clone(),
+            strict: arguments.git_strict_host_keys == YesNo::Yes,
+            connect: arguments.git_stall,
+            stall: arguments.git_stall,
         },
         signers: arguments.git_signers.clone(),
         bounds: Bounds { stall: arguments.git_stall, time: arguments.git_time, size: arguments.git_max_size },
@@ -111,7 +119,7 @@ mod tests {
     fn refusal(typed: &str) -> String {
         let data = tempfile::tempdir().expect("a folder");
         let typed = format!("gitfaas serve --data {} {typed}", data.path().display());
-        let Command::Serve(serve) = Cli::try_parse_from(typed.split(' ')).expect("arguments").command else {
+        let Command::Serve(serve) = Cli::try_parse_from(typed.split_whitespace()).expect("arguments").command else {
             panic!("serve")
         };
         let error = open(&serve).err().expect("refused");

@@ -8,6 +8,9 @@ use std::fmt;
 use gix_validate::reference;
 use reqwest::Url;
 
+/// Who asks by ssh when nobody is named: so it is everywhere that serves Git only.
+pub(super) const USER: &str = "git";
+
 /// The longest address and name of a reference, in bytes.
 const LONGEST: usize = 2048;
 
@@ -80,6 +83,15 @@ impl Address {
     pub fn is_in_the_clear(&self) -> bool {
         let Way::Http(url) = &self.way else { return false };
         url.scheme() == "http" && !url.host_str().is_some_and(is_this_machine)
+    }
+
+    /// The same, asked by this user where it is reached by ssh; by HTTP, the user is part of what it takes.
+    #[must_use]
+    pub fn asked_by(mut self, user: Option<&str>) -> Self {
+        if let Some(user) = user.filter(|_| self.is_ssh()) {
+            self.user = Some(user.to_owned());
+        }
+        self
     }
 
     /// Whether it is reached by ssh.
@@ -161,7 +173,7 @@ impl fmt::Display for Address {
                 write!(
                     f,
                     "ssh://{}@{host}{port}/{}",
-                    self.user.as_deref().unwrap_or("git"),
+                    self.user.as_deref().unwrap_or(USER),
                     path.trim_start_matches('/')
                 )
             }

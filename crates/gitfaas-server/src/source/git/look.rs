@@ -4,12 +4,12 @@
 //! nothing may come and how much may come, can be called off, and keeps the first thing that went wrong, which what
 //! speaks Git would only hand on as one of its own errors.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::runtime::Handle;
 
 use crate::source::{Fault, SourceError};
@@ -71,6 +71,22 @@ impl Look {
         })
     }
 
+    /// Waits for `work`, which has a bound of its own, on a thread that may block.
+    pub(super) fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    /// That a connection is of no further use.
+    fn broken(&self, error: &io::Error) -> io::Error {
+        let failure = if error.kind() == io::ErrorKind::TimedOut {
+            SourceError::new(Fault::Stalled, format!("{}: {error}", self.place))
+        } else {
+            let message = format!("{}: the connection ended before everything was there: {error}", self.place);
+            SourceError::new(Fault::Interrupted, message)
+        };
+        io::Error::other(self.fail(failure))
+    }
+
     /// Keeps why it failed, unless something failed before, and hands it back.
     pub(super) fn fail(&self, error: SourceError) -> SourceError {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error).clone()
@@ -122,19 +138,38 @@ impl<R: AsyncRead + Unpin> Read for Received<R> {
             return Err(io::Error::other("called off"));
         }
         let read = self.look.wait("nothing came", self.inner.read(buffer)).map_err(io::Error::other)?;
-        let bytes = read.map_err(|error| {
-            let message = format!("{}: the connection ended before everything was there: {error}", self.look.place);
-            io::Error::other(self.look.fail(SourceError::new(Fault::Interrupted, message)))
-        })?;
+        let bytes = read.map_err(|error| self.look.broken(&error))?;
         self.look.receive(bytes).map_err(io::Error::other)?;
         Ok(bytes)
     }
 }
 
+/// What goes elsewhere, within the bounds of a look, from code that blocks.
+pub(super) struct Sent<W> {
+    inner: W,
+    look: Arc<Look>,
+}
+
+impl<W> Sent<W> {
+    pub(super) const fn new(inner: W, look: Arc<Look>) -> Self {
+        Self { inner, look }
+    }
+}
+
+impl<W: AsyncWrite + Unpin> Write for Sent<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.look.wait("nothing was taken", self.inner.write(bytes)).map_err(io::Error::other)?;
+        written.map_err(|error| self.look.broken(&error))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.look.wait("nothing was taken", self.inner.flush()).map_err(io::Error::other)?;
+        flushed.map_err(|error| self.look.broken(&error))
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncWriteExt as _;
-
     use super::*;
 
     async fn read(bounds: Bounds, sent: &'static [u8]) -> (io::Result<usize>, Option<SourceError>) {

@@ -20,7 +20,7 @@ use std::time::Duration;
 use russh::keys::PrivateKey;
 use tokio::time::Instant;
 
-pub(super) use self::session::Session;
+pub(super) use self::session::{Remote, Session};
 
 use self::connection::Connection;
 use self::host_key::Judge;
