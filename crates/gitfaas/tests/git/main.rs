@@ -11,4 +11,5 @@ mod refused;
 mod restarts;
 mod secrets;
 mod servers;
+mod ssh;
 mod support;

@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::support::{Answer, HttpsServer, Leaf, Product, Proxy, Repository, USER, eventually};
+use crate::support::{Answer, HttpsServer, Leaf, Product, Proxy, Repository, SshServer, USER, eventually};
 
 /// Secrets that look different in every encoding.
 const TOKEN: &str = "gft_c4nary/of+the token=%7E";
 const PROXY_WORD: &str = "c4nary/of the+proxy%21";
+const PASSPHRASE: &str = "c4nary/of the+key%22";
 
 /// A secret in every form in which it could be read.
 fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
@@ -189,6 +190,83 @@ async fn no_secret_of_https_is_shown_anywhere() {
             places.are_free_of(what, STANDARD.encode(format!("{user}:{secret}")).as_bytes());
         }
     }
+}
+
+#[tokio::test]
+async fn no_secret_of_ssh_is_shown_anywhere() {
+    let repository = Repository::serving("one");
+    let Some(mut server) = SshServer::over(&repository, true).await else { return };
+    for (kind, passphrase) in [("ed25519", PASSPHRASE), ("rsa", ""), ("ecdsa", "")] {
+        let mut arguments = server.arguments(kind, passphrase);
+        arguments.extend(["--log", "trace"].map(str::to_owned));
+        let product = Product::follows(&server.url(), &arguments).await;
+        let onlooker = Onlooker::of(product.server.pid());
+        let id = server.file("id");
+        let mut answers = Vec::new();
+        server.authorizes(&[]);
+        answers.push(product.refresh().await.text());
+        server.authorizes(&[&id]);
+        if !passphrase.is_empty() {
+            std::fs::write(server.file("passphrase"), "wrong").expect("written");
+            answers.push(product.refresh().await.text());
+            std::fs::write(server.file("passphrase"), passphrase).expect("written");
+        }
+        let known = std::fs::read_to_string(server.file("known_hosts")).expect("read");
+        server.is_known_by("");
+        answers.push(product.refresh().await.text());
+        server.is_known_by(&known);
+        server.stop();
+        answers.push(product.refresh().await.text());
+        server.start().await;
+        repository.pushes_version("two");
+        product.refreshed().await;
+        let places = [Places::of(&product, answers).await, onlooker.ends()];
+        assert!(product.log().contains("TRACE"), "all is logged");
+        for places in &places {
+            if !passphrase.is_empty() {
+                places.are_free_of("the passphrase", passphrase.as_bytes());
+            }
+            let key = std::fs::read_to_string(&id).expect("a key");
+            // The first lines have what is public: the kind, how it is encrypted, and the public key.
+            let lines: Vec<&str> = key.lines().filter(|line| !line.starts_with('-')).collect();
+            for line in &lines[lines.len() / 2..] {
+                places.are_free_of("the key", line.as_bytes());
+            }
+            for part in secret_parts(&server, &id, passphrase) {
+                places.are_free_of("the key", &part);
+            }
+        }
+    }
+}
+
+/// What is secret in a private key, as it is in memory: pieces of the seed, the scalar, or the exponent.
+fn secret_parts(server: &SshServer, key: &Path, passphrase: &str) -> Vec<Vec<u8>> {
+    let plain = server.opened(key, passphrase);
+    let body: String = plain.lines().filter(|line| !line.starts_with('-')).collect();
+    let whole = STANDARD.decode(body).expect("a key");
+    let mut rest = whole.strip_prefix(b"openssh-key-v1\0").expect("a key of OpenSSH");
+    // The cipher, how its key is derived, and from what: none; how many keys there are; and the public one.
+    for _ in 0..3 {
+        string(&mut rest);
+    }
+    rest = &rest[4..];
+    string(&mut rest);
+    // Two numbers that tell whether the passphrase was right.
+    rest = &string(&mut rest)[8..];
+    let ed25519 = string(&mut rest) == b"ssh-ed25519";
+    for _ in 0..if ed25519 { 1 } else { 2 } {
+        string(&mut rest);
+    }
+    let secret = &string(&mut rest)[..32];
+    secret.chunks_exact(16).map(<[u8]>::to_vec).collect()
+}
+
+/// The next string of what ssh wrote.
+fn string<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
+    let (length, after) = rest.split_first_chunk().expect("a length");
+    let (string, after) = after.split_at(u32::from_be_bytes(*length) as usize);
+    *rest = after;
+    string
 }
 
 #[tokio::test]

@@ -97,8 +97,55 @@ impl SshServer {
     /// A key pair for a client, at `name`; the private part has a passphrase where `passphrase` says something.
     pub(crate) fn client_key(&self, name: &str, kind: &str, passphrase: &str) -> PathBuf {
         let path = self.file(name);
+        drop(std::fs::remove_file(&path));
         self.make(kind, passphrase, &path);
         path
+    }
+
+    /// What `gitfaas serve` is told so that it can read from here, but the URL: with a key of this kind, which is let in,
+    /// and with every host key known.
+    pub(crate) fn arguments(&self, kind: &str, passphrase: &str) -> Vec<String> {
+        let key = self.client_key("id", kind, passphrase);
+        self.authorizes(&[&key]);
+        self.is_known_by(&HostKey::ALL.map(|key| self.known(key)).concat());
+        let [key, known] = [key, self.file("known_hosts")].map(|path| path.display().to_string());
+        let mut arguments = ["--git-ssh-key", &key, "--git-known-hosts", &known].map(str::to_owned).to_vec();
+        if !passphrase.is_empty() {
+            let file = self.file("passphrase");
+            std::fs::write(&file, format!("{passphrase}\n")).expect("written");
+            arguments.extend(["--git-ssh-passphrase-file".to_owned(), file.display().to_string()]);
+        }
+        arguments
+    }
+
+    /// Writes the `known_hosts` that gitfaas has.
+    pub(crate) fn is_known_by(&self, lines: &str) {
+        std::fs::write(self.file("known_hosts"), lines).expect("written");
+    }
+
+    /// The same lines with the names of hosts hashed, as `ssh-keygen -H` does.
+    pub(crate) fn hashed(&self, lines: &str) -> String {
+        let path = self.file("to-hash");
+        std::fs::write(&path, lines).expect("written");
+        output(Command::new(&self.keygen).arg("-H").arg("-f").arg(&path));
+        std::fs::read_to_string(path).expect("hashed")
+    }
+
+    /// A private key without its passphrase.
+    pub(crate) fn opened(&self, key: &Path, passphrase: &str) -> String {
+        let path = self.file("opened");
+        drop(std::fs::remove_file(&path));
+        // Copied by its name, so that it is as little readable as it was.
+        std::fs::copy(key, &path).expect("copied");
+        output(Command::new(&self.keygen).args(["-q", "-p", "-P", passphrase, "-N", "", "-f"]).arg(&path));
+        std::fs::read_to_string(path).expect("read")
+    }
+
+    /// The fingerprint of a host key, as people know it.
+    pub(crate) fn fingerprint(&self, key: HostKey) -> String {
+        let public = self.file(&format!("host-{}.pub", key.kind()));
+        let said = output(Command::new(&self.keygen).arg("-l").arg("-f").arg(public));
+        said.split(' ').nth(1).expect("a fingerprint").to_owned()
     }
 
     /// Lets exactly those in who have one of these keys.
