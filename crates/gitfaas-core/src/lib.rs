@@ -23,4 +23,5 @@ pub mod run;
 pub mod template;
 pub mod topic;
 pub mod url;
+pub mod webhook;
 pub mod yaml;

@@ -22,6 +22,7 @@ mod status;
 mod topics;
 mod verb;
 mod view;
+mod webhooks;
 pub mod wire;
 
 use std::sync::Arc;
@@ -34,6 +35,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+pub use self::webhooks::WebhookSecrets;
 
 use self::error::ApiError;
 use crate::engine::{Engine, EngineError, ErrorCode};
@@ -86,6 +89,8 @@ pub(crate) struct App {
     /// A place for each who may wait at once. Fewer than there are places for connections: what they wait for comes by a
     /// connection too.
     waiting: Arc<Semaphore>,
+    /// What webhooks have to be signed with; none are taken where there is nothing.
+    webhooks: Option<WebhookSecrets>,
     /// What `/openapi.json` answers.
     contract: Bytes,
 }
@@ -102,11 +107,11 @@ impl App {
     }
 }
 
-/// The routes over an engine.
-pub fn router(engine: Arc<Engine>, limits: Limits) -> Router {
+/// The routes over an engine; `webhooks` are what deliveries of webhooks have to be signed with.
+pub fn router(engine: Arc<Engine>, limits: Limits, webhooks: Option<WebhookSecrets>) -> Router {
     let (routes, contract) = routes().split_for_parts();
     let waiting = Arc::new(Semaphore::new((limits.connections / 2).clamp(1, Semaphore::MAX_PERMITS)));
-    let app = App { engine, limits, waiting, contract: contract::written(contract) };
+    let app = App { engine, limits, waiting, webhooks, contract: contract::written(contract) };
     routes
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
@@ -121,6 +126,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(publish::publish))
         .routes(routes!(publish::respond, old::responses))
         .routes(routes!(old::refresh, old::refresh_by_get))
+        .routes(routes!(webhooks::webhook))
         .routes(routes!(old::alive))
         .routes(routes!(status::healthz))
         .routes(routes!(status::readyz))

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioTimer;
 use tokio::task::JoinHandle;
 
 use self::connections::{Listener, Peer};
-use crate::api::{self, Limits};
+use crate::api::{self, Limits, WebhookSecrets};
 use crate::engine::{Engine, EngineError, Parts, Reports, Settings};
 use crate::telemetry::Metrics;
 use crate::workers::Workers;
@@ -32,6 +32,8 @@ pub struct Config {
     pub settings: Settings,
     /// What callers may send.
     pub limits: Limits,
+    /// What deliveries of webhooks have to be signed with; `None` takes none.
+    pub webhooks: Option<WebhookSecrets>,
     /// Whether a stop ends the functions that run (a developer's machine), or leaves them to be adopted.
     pub end_runs: bool,
     /// How long functions that are ended have to end by themselves.
@@ -46,6 +48,7 @@ impl Default for Config {
             own_address: None,
             settings: Settings::default(),
             limits: Limits::default(),
+            webhooks: None,
             end_runs: false,
             grace: Duration::from_secs(5),
         }
@@ -127,7 +130,8 @@ pub async fn start(config: Config, parts: Parts, reports: Reports) -> Result<Run
         connections: connections::places(config.limits.connections),
         ..config.limits
     };
-    let http = serve(listener, &handle, engine.clone(), limits).map_err(listen)?;
+    let app = api::router(engine.clone(), limits, config.webhooks);
+    let http = serve(listener, &handle, app, &limits).map_err(listen)?;
     tracing::info!(server.address = %addr, cluster = parts.cluster.describe(), source.location = parts.source.describe(), "serving");
     Ok(RunningServer { addr, engine, parts, workers, handle, http, end_runs: config.end_runs, grace: config.grace })
 }
@@ -135,19 +139,18 @@ pub async fn start(config: Config, parts: Parts, reports: Reports) -> Result<Run
 fn serve(
     listener: TcpListener,
     handle: &Handle<Peer>,
-    engine: Arc<Engine>,
-    limits: Limits,
+    app: axum::Router,
+    limits: &Limits,
 ) -> io::Result<JoinHandle<io::Result<()>>> {
     // HTTP/1.1 alone: a server that waits to see whether HTTP/2 is spoken waits without limit, and the limits below
     // are those of HTTP/1.1.
-    let mut server = Server::from_listener(Listener::new(listener, &limits)?).http1_only().handle(handle.clone());
+    let mut server = Server::from_listener(Listener::new(listener, limits)?).http1_only().handle(handle.clone());
     server
         .http_builder()
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)
         .max_buf_size(limits.head_bytes.max(8192));
-    let app = api::router(engine, limits);
     Ok(tokio::spawn(async move { server.serve(app.into_make_service()).await }))
 }
 

@@ -23,24 +23,51 @@ use crate::engine::{EngineError, ErrorCode};
 /// [`ErrorCode::TooLarge`] (before the first byte, where the length is announced), [`ErrorCode::SlowBody`],
 /// [`ErrorCode::InvalidRequest`] when the connection breaks.
 pub(super) async fn read(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<Bytes, EngineError> {
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limits.body) {
-        return Err(too_large(limits.body));
-    }
-    let mut body = body;
-    let began = Instant::now();
+    let announced = announced(headers, limits, REFERENCE)?;
     // Grown with what arrives: an announcement alone must not cost memory.
     let mut whole = BytesMut::with_capacity(announced.unwrap_or(0).min(FIRST));
+    each(headers, body, limits, REFERENCE, |piece| whole.extend_from_slice(piece)).await?;
+    Ok(whole.freeze())
+}
+
+/// What who sends too large a message or an answer can do.
+const REFERENCE: &str = "send a reference to the data, or raise --max-body on the server";
+
+/// The length that the headers announce, if they do.
+///
+/// # Errors
+/// [`ErrorCode::TooLarge`], with `advice`.
+pub(super) fn announced(headers: &HeaderMap, limits: &Limits, advice: &str) -> Result<Option<usize>, EngineError> {
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    match announced {
+        Some(length) if length > limits.body => Err(too_large(limits.body, advice)),
+        announced => Ok(announced),
+    }
+}
+
+/// The same as [`read`], for who takes the body piece by piece and keeps none of it.
+///
+/// # Errors
+/// As there; what was taken until then is not all of the body.
+pub(super) async fn each(
+    headers: &HeaderMap,
+    mut body: Body,
+    limits: &Limits,
+    advice: &str,
+    mut take: impl FnMut(&[u8]),
+) -> Result<(), EngineError> {
+    announced(headers, limits, advice)?;
+    let began = Instant::now();
+    let mut taken = 0;
     loop {
-        let patience = patience(limits, began.elapsed(), whole.len());
+        let patience = patience(limits, began.elapsed(), taken);
         let frame = next_frame(&mut body, patience).await;
-        let Some(frame) = frame.ok_or_else(|| too_slow(limits, patience))?? else {
-            return Ok(whole.freeze());
-        };
-        if whole.len() + frame.len() > limits.body {
-            return Err(too_large(limits.body));
+        let Some(frame) = frame.ok_or_else(|| too_slow(limits, patience))?? else { return Ok(()) };
+        taken += frame.len();
+        if taken > limits.body {
+            return Err(too_large(limits.body, advice));
         }
-        whole.extend_from_slice(&frame);
+        take(&frame);
     }
 }
 
@@ -144,13 +171,8 @@ fn too_slow(limits: &Limits, patience: Duration) -> EngineError {
     EngineError::new(ErrorCode::SlowBody, detail)
 }
 
-fn too_large(limit: usize) -> EngineError {
-    EngineError::new(
-        ErrorCode::TooLarge,
-        format!(
-            "the body is larger than {limit} bytes; send a reference to the data, or raise --max-body on the server"
-        ),
-    )
+fn too_large(limit: usize, advice: &str) -> EngineError {
+    EngineError::new(ErrorCode::TooLarge, format!("the body is larger than {limit} bytes; {advice}"))
 }
 
 #[cfg(test)]

@@ -64,8 +64,8 @@ impl From<EngineError> for ApiError {
 pub(crate) const fn status(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::InvalidRequest | ErrorCode::InvalidJson | ErrorCode::InvalidEvent => StatusCode::BAD_REQUEST,
-        ErrorCode::InvalidToken => StatusCode::UNAUTHORIZED,
-        ErrorCode::Forbidden | ErrorCode::ForeignOrigin => StatusCode::FORBIDDEN,
+        ErrorCode::InvalidToken | ErrorCode::InvalidSignature => StatusCode::UNAUTHORIZED,
+        ErrorCode::Forbidden | ErrorCode::ForeignOrigin | ErrorCode::WebhooksOff => StatusCode::FORBIDDEN,
         ErrorCode::UnknownTopic | ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::SlowBody => StatusCode::REQUEST_TIMEOUT,
         ErrorCode::AmbiguousAnswer | ErrorCode::NotDeadLetter | ErrorCode::NotSettled | ErrorCode::PausedByConfig => {
@@ -102,6 +102,8 @@ impl IntoResponse for ApiError {
             tracing::warn!(error.code = self.code, error.detail = self.error.detail, "answered with an error");
         }
         let status = self.status;
+        // What to authenticate with: a signature is no scheme of HTTP's, and has a name here only.
+        let scheme = if self.error.code == ErrorCode::InvalidSignature { "Signature" } else { "Bearer" };
         let mut response = (status, Json(self.view())).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -109,7 +111,7 @@ impl IntoResponse for ApiError {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
         }
         response
     }

@@ -18,6 +18,7 @@ mod run;
 pub mod schema;
 mod source;
 mod topic;
+mod webhook;
 mod worker;
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,7 @@ pub use self::rules::{MessageRulesView, ParamView};
 pub use self::run::{ExplanationView, LogLine, LogView, RunView};
 pub use self::source::{CommitView, Ready, SourceErrorView, SourceReady, SourceView};
 pub use self::topic::{ForbiddenView, FunctionView, PauseView, PausedBy, RenderedFunction, RenderedView, TopicView};
+pub use self::webhook::WebhookView;
 pub use self::worker::WorkerView;
 
 /// A list: `GET /api/v1/topics`, `GET /api/v1/requests`.

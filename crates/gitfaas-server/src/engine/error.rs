@@ -31,10 +31,14 @@ pub enum ErrorCode {
     SlowBody,
     /// The token presented is not (or no longer) valid.
     InvalidToken,
+    /// What was sent is not signed with a secret that is known.
+    InvalidSignature,
     /// The token presented speaks for another run.
     Forbidden,
     /// A browser asks in the name of a page that is not ours.
     ForeignOrigin,
+    /// No webhooks are taken.
+    WebhooksOff,
     /// There is no such request, run or answer (any more).
     NotFound,
     /// The request has several functions; the answer must say whose it is.
@@ -65,7 +69,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::InvalidRequest,
         Self::InvalidJson,
         Self::InvalidEvent,
@@ -77,8 +81,10 @@ impl ErrorCode {
         Self::TooLarge,
         Self::SlowBody,
         Self::InvalidToken,
+        Self::InvalidSignature,
         Self::Forbidden,
         Self::ForeignOrigin,
+        Self::WebhooksOff,
         Self::NotFound,
         Self::AmbiguousAnswer,
         Self::PausedByConfig,
@@ -108,8 +114,10 @@ impl ErrorCode {
             Self::TooLarge => "too-large",
             Self::SlowBody => "slow-body",
             Self::InvalidToken => "invalid-token",
+            Self::InvalidSignature => "invalid-signature",
             Self::Forbidden => "forbidden",
             Self::ForeignOrigin => "foreign-origin",
+            Self::WebhooksOff => "webhooks-off",
             Self::NotFound => "not-found",
             Self::AmbiguousAnswer => "ambiguous-answer",
             Self::PausedByConfig => "paused-by-config",

@@ -1,8 +1,9 @@
 //! How a server keeps up with where its functions come from, as flags.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 
 /// When the source is looked at.
 #[derive(Debug, Args)]
@@ -13,6 +14,10 @@ pub(crate) struct Following {
     /// so
     #[arg(long, value_name = "MINUTES", env = "GITFAAS_POLL", default_value = "10", value_parser = poll)]
     pub(crate) poll: Poll,
+    /// A file with the secret that push webhooks are signed with, or several, one a line, while one is being replaced. It is
+    /// read at each delivery [default: no webhooks are taken]
+    #[arg(long, value_name = "FILE", env = "GITFAAS_WEBHOOK_SECRET_FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) webhook_secret_file: Option<PathBuf>,
 }
 
 /// How often to look; `None` for never.

@@ -1,5 +1,6 @@
 //! `gitfaas serve`: serves for good; what runs when it stops goes on, and is found again at the next start.
 
+use gitfaas_server::api::WebhookSecrets;
 use gitfaas_server::engine::Refreshed;
 use gitfaas_server::server::Config;
 use tokio::sync::mpsc;
@@ -8,7 +9,7 @@ use super::functions;
 use super::machine::{self, Place, Runner, Stop};
 use super::origin::{self, Origin};
 use crate::cli::{self, Cluster};
-use crate::exit::Outcome;
+use crate::exit::{Outcome, Usage};
 use crate::output;
 
 /// Runs the command.
@@ -18,6 +19,7 @@ pub(crate) async fn run(arguments: cli::Serve) -> anyhow::Result<Outcome> {
     let mut stop = Stop::listen()?;
     let settings = &arguments.settings;
     let Origin { source, data, functions } = origin::open(&arguments)?;
+    let webhooks = arguments.following.webhook_secret_file.map(WebhookSecrets::open).transpose().map_err(Usage)?;
     let (cluster, config) = match arguments.cluster.cluster {
         Cluster::Local => {
             let policy = functions::policy(&settings.policy)?;
@@ -35,6 +37,7 @@ pub(crate) async fn run(arguments: cli::Serve) -> anyhow::Result<Outcome> {
             (Runner::Kubernetes(Box::new(cluster)), config)
         }
     };
+    let config = Config { webhooks, ..config };
     let place = Place { data, functions, cluster };
     let (reports, refreshes) = mpsc::unbounded_channel();
     let server = machine::start(source.clone(), place, config, Some(reports)).await?;

@@ -13,3 +13,4 @@ mod secrets;
 mod servers;
 mod ssh;
 mod support;
+mod webhooks;

@@ -20,6 +20,8 @@ mod machine;
 #[path = "../it/support/server.rs"]
 #[expect(dead_code, reason = "the other tests use the rest")]
 mod server;
+#[path = "../it/support/signed.rs"]
+mod signed;
 #[path = "../it/support/wait.rs"]
 mod wait;
 
@@ -30,6 +32,7 @@ pub(crate) use self::machine::{http, program};
 pub(crate) use self::product::{Product, refusal};
 pub(crate) use self::proxy::Proxy;
 pub(crate) use self::repository::{Format, Repository, config_map, isolated as git_client};
+pub(crate) use self::signed::signed;
 pub(crate) use self::ssh::{HostKey, SshServer};
 pub(crate) use self::trouble::{Trouble, endures};
 pub(crate) use self::wait::eventually;

@@ -34,3 +34,4 @@ mod source;
 mod stop;
 mod support;
 mod values;
+mod webhooks;

@@ -115,7 +115,7 @@ async fn who_follows_a_log_and_never_reads_holds_little_and_is_left() {
 }
 
 /// The most memory that it ever had.
-fn peak_kib(server: &Server) -> u64 {
+pub(crate) fn peak_kib(server: &Server) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("a process");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its memory");
     line.trim().trim_end_matches("kB").trim().parse().expect("a number")

@@ -2,9 +2,9 @@
 
 use crate::engine::ErrorCode::{
     self, AmbiguousAnswer, ClusterUnavailable, Forbidden, ForeignOrigin, HopLimit, IdempotencyConflict, Internal,
-    InvalidEvent, InvalidJson, InvalidRequest, InvalidToken, NoCatalog, NotDeadLetter, NotFound, NotSettled,
-    PausedByConfig, RecordDamaged, SlowBody, SourceUnavailable, Stopping, StoreUnavailable, TooLarge, TooManyWaiting,
-    TopicBroken, UnknownTopic, Unplannable,
+    InvalidEvent, InvalidJson, InvalidRequest, InvalidSignature, InvalidToken, NoCatalog, NotDeadLetter, NotFound,
+    NotSettled, PausedByConfig, RecordDamaged, SlowBody, SourceUnavailable, Stopping, StoreUnavailable, TooLarge,
+    TooManyWaiting, TopicBroken, UnknownTopic, Unplannable, WebhooksOff,
 };
 
 /// What every operation can be refused with.
@@ -55,6 +55,7 @@ pub(super) const BY_OPERATION: &[(&str, &[ErrorCode])] = &[
     ("getOldResponses", &[InvalidRequest, NotFound, RecordDamaged, StoreUnavailable]),
     ("refresh", &[SourceUnavailable, StoreUnavailable, Stopping]),
     ("refreshByGet", &[SourceUnavailable, StoreUnavailable, Stopping]),
+    ("webhook", &[InvalidRequest, InvalidSignature, WebhooksOff, NotFound, SlowBody, TooLarge]),
     ("alive", &[]),
     ("healthz", &[]),
     ("readyz", &[NoCatalog, StoreUnavailable, Stopping]),

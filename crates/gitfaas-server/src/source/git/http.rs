@@ -11,6 +11,7 @@ use std::any::Any;
 use std::io::{self, BufReader, Read as _};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use gix_error::Error;
@@ -131,7 +132,8 @@ impl Server {
         let user = self.credentials.as_ref().map(|credentials| credentials.user.as_str());
         let mut error = refused::answer(&self.look.place, status, user, &said);
         if let Some(seconds) = wait.and_then(|wait| wait.parse::<u32>().ok()) {
-            error = SourceError::new(Fault::Throttled, format!("{}; to be asked again in {seconds} s", error.message));
+            error = SourceError::new(Fault::Throttled, format!("{}; to be asked again in {seconds} s", error.message))
+                .retry_after(Some(Duration::from_secs(seconds.into())));
         }
         Err(self.look.fail(error))
     }
