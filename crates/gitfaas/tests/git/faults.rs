@@ -163,6 +163,49 @@ async fn a_server_that_stalls_ends_or_is_away_is_told_apart() {
 }
 
 #[tokio::test]
+async fn a_look_is_bounded_in_bytes_and_in_time() {
+    let repository = Repository::serving("one");
+    let Some(server) = HttpsServer::over(&repository).await else { return };
+    let way = Way::to(server.port()).await;
+    let mut arguments = server.arguments();
+    arguments.extend(["--git-max-size", "300000", "--git-time", "3s"].map(str::to_owned));
+    let product = Product::follows(&way.by(&server.url(), server.port()), &arguments).await;
+    let begins = || {
+        repository.writes_noise(1, 800_000);
+        drop(repository.push("Large"));
+    };
+    let ends = || {
+        repository.writes_noise(2, 8000);
+        drop(repository.push("Small"));
+    };
+    let told = &["300000 bytes", "--git-max-size"];
+    endures(&product, &Trouble { what: "large", begins: &begins, ends: &ends, word: "too-large", told }).await;
+    repository.writes_noise(3, 200_000);
+    repository.push("Middling");
+    let begins = || way.stalls_after(50_000);
+    let ends = || way.heals();
+    let told = &["within 3s"];
+    endures(&product, &Trouble { what: "slow", begins: &begins, ends: &ends, word: "stalled", told }).await;
+}
+
+#[tokio::test]
+async fn what_is_followed_and_not_there_is_told_with_what_was_probably_meant() {
+    let repository = Repository::serving("one");
+    let Some(server) = HttpsServer::over(&repository).await else { return };
+    let commit = "132f4e7a55132f4e7a55132f4e7a55132f4e7a55";
+    for (kind, name, told) in
+        [("--git-branch", "mian", "is `main` meant"), ("--git-tag", "v1", "tag v1"), ("--git-commit", commit, commit)]
+    {
+        let mut arguments = server.arguments();
+        arguments.extend([kind.to_owned(), name.to_owned()]);
+        let product = Product::begins(&server.url(), &arguments);
+        let fault = eventually("it is told", async || product.fault().await).await;
+        assert_eq!(fault.word, "no-such-reference", "{kind}: {}", fault.message);
+        assert!(fault.message.contains(told), "{kind}: {}", fault.message);
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_is_away_is_found_again_by_looking() {
     let repository = Repository::serving("one");
     let Some(mut server) = HttpsServer::over(&repository).await else { return };
