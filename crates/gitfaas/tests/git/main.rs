@@ -11,6 +11,7 @@ mod refused;
 mod restarts;
 mod secrets;
 mod servers;
+mod signed;
 mod ssh;
 mod support;
 mod webhooks;

@@ -25,6 +25,9 @@ mod signed;
 #[path = "../it/support/wait.rs"]
 mod wait;
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
 pub(crate) use self::authority::Identity;
 pub(crate) use self::daemon::GitDaemon;
 pub(crate) use self::https::{Answer, HttpsServer, Leaf, TOKEN, USER};
@@ -37,6 +40,14 @@ pub(crate) use self::ssh::{HostKey, SshServer};
 pub(crate) use self::trouble::{Trouble, endures};
 pub(crate) use self::wait::eventually;
 pub(crate) use self::way::Way;
+
+/// A key pair of ssh without a passphrase, in this folder; nothing where no program makes one.
+pub(crate) fn ssh_key(folder: &Path, name: &str) -> Option<PathBuf> {
+    let [keygen] = process::find_all("commits that are signed with keys of ssh", ["ssh-keygen"])?;
+    let path = folder.join(name);
+    process::output(Command::new(keygen).args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"]).arg(&path));
+    Some(path)
+}
 
 /// An HTTP client that asks much, and so keeps its connections.
 pub(crate) fn keeping_client() -> reqwest::Client {

@@ -115,6 +115,16 @@ impl Repository {
         id
     }
 
+    /// The same as `push`, signed with this key of ssh.
+    pub(crate) fn pushes_signed(&self, subject: &str, key: &Path) -> String {
+        self.git(&["config", "gpg.format", "ssh"]);
+        self.git(&["config", "user.signingKey", &key.display().to_string()]);
+        self.git(&["config", "commit.gpgSign", "true"]);
+        let id = self.push(subject);
+        self.git(&["config", "commit.gpgSign", "false"]);
+        id
+    }
+
     /// Runs git in the clone; it has to succeed.
     pub(crate) fn git(&self, args: &[&str]) -> String {
         output(isolated(self.folder.path()).current_dir(self.work()).args(args))
