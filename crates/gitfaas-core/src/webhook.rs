@@ -122,7 +122,8 @@ impl Delivery {
             None if headers.is_empty() => Kind::Push,
             None => Kind::Missing,
         };
-        let form = header("content-type").is_some_and(is_form);
+        // Whoever signs anything says nothing by the type that their client sends unasked.
+        let form = provider != Provider::Generic && header("content-type").is_some_and(is_form);
         Ok(Self { provider, kind, proof, form, kept: Vec::new(), whole: true })
     }
 

@@ -238,6 +238,10 @@ fn a_form_holds_the_same() {
     for malformed in ["", "payload", "payload=", "payload=%7", "payload=%zz", "ref=refs/heads/main", "{}"] {
         assert!(matches!(push(malformed), Err(Refused::Malformed(_))), "{malformed}");
     }
+    let other = br#"{"ref": "refs/heads/x"}"#;
+    let signature = format!("sha256={}", signed(b"s3cret", other));
+    let unasked = judged(Provider::Generic, b"s3cret", &[("x-signature", &signature), form], other);
+    assert!(nothing(unasked).contains("refs/heads/x"), "what curl calls a form is none");
     let body = "payload=%7B%22ref%22%3A%22refs%2Fheads%2Fmain%22%7D";
     let of_json = signed(b"s3cret", br#"{"ref":"refs/heads/main"}"#);
     let gitea = [("x-gitea-signature", of_json.as_str()), ("x-gitea-event", "push"), form];

@@ -69,7 +69,7 @@ impl Engine {
 
     /// Notes when the source is looked at next, unless somebody asks before.
     pub fn next_look(&self, next: Option<Duration>) {
-        let next_try = next.and_then(|next| self.now().checked_add(next).ok());
+        let next_try = next.and_then(|next| self.now().checked_add(to_millisecond(next)).ok());
         self.lock_status().next_try = next_try;
         self.metrics.source_next(next_try);
     }
@@ -108,4 +108,9 @@ impl Engine {
     pub(super) fn lock_status(&self) -> MutexGuard<'_, SourceStatus> {
         self.source_status.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What times are told to.
+const fn to_millisecond(duration: Duration) -> Duration {
+    Duration::new(duration.as_secs(), duration.subsec_millis() * 1_000_000)
 }

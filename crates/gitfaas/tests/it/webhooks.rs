@@ -153,6 +153,30 @@ async fn without_a_secret_there_are_no_webhooks() {
     }
 }
 
+#[tokio::test]
+async fn no_secret_and_no_signature_is_in_any_log() {
+    let (repository, folder) = (Repository::shell("t", "true"), tempfile::tempdir().expect("a folder"));
+    let (data, secrets, log) = (folder.path().join("data"), folder.path().join("secrets"), folder.path().join("log"));
+    std::fs::write(&secrets, "canary-of-webhooks").expect("written");
+    let mut command = Server::command("serve", repository.path(), &data, 0);
+    command.args(["--log", "trace", "--webhook-secret-file"]).arg(&secrets);
+    command.stderr(std::fs::File::create(&log).expect("a log"));
+    let server = Server::launch(command, data).ready().await;
+    let signature = format!("sha256={}", signed("canary-of-webhooks", PUSH.as_bytes()));
+    for (path, header, value) in [
+        ("gitlab", "x-gitlab-token", "canary-of-webhooks"),
+        ("generic", "x-signature", &signature),
+        ("github", "x-gitlab-token", "canary-of-webhooks"),
+    ] {
+        let headers = [(header, value), ("x-gitlab-event", "Push Hook")];
+        server.send(Method::POST, &format!("/webhooks/{path}"), &headers, PUSH).await;
+    }
+    assert_eq!(server.get("/alive").await.status, StatusCode::OK);
+    let said = std::fs::read_to_string(&log).expect("a log");
+    assert!(said.contains("a webhook says that something was pushed"), "{said}");
+    assert!(!said.contains("canary") && !said.contains(&signature["sha256=".len()..]), "{said}");
+}
+
 const MEGABYTE: usize = 1 << 20;
 
 /// Sends a head, and then so many megabytes for as long as anybody takes them; gives the head of the answer.
