@@ -21,6 +21,9 @@ use crate::engine::{EngineError, ErrorCode};
 
 /// The largest delivery: GitHub sends none above 25 MB, and the others far smaller ones.
 const MOST: usize = 25 * 1024 * 1024;
+/// Bytes a second that a delivery has to bring after the first seconds. No provider waits for more than ten seconds, and
+/// who sends so much so slowly only wants a connection.
+const RATE: u64 = 512 * 1024;
 /// The largest file of secrets.
 const MOST_FILE: u64 = 64 * 1024;
 
@@ -104,7 +107,7 @@ async fn judge(app: &App, provider: &str, headers: &HeaderMap, body: Body) -> Re
         let known = Provider::ALL.map(Provider::as_str).join(", ");
         EngineError::new(ErrorCode::NotFound, format!("there are no webhooks for that; there are some for {known}"))
     })?;
-    let limits = Limits { body: MOST, ..app.limits };
+    let limits = Limits { body: MOST, body_rate: app.limits.body_rate.max(RATE), ..app.limits };
     body::announced(headers, &limits, ADVICE)?;
     let secrets = secrets(app).await?;
     let header = |name: &str| headers.get(name)?.to_str().ok();

@@ -79,7 +79,7 @@ fn state(source: &SourceView, ago: &impl Fn(Timestamp) -> String) -> String {
             format!("{} at {}, {} in a row: {}", error.fault, ago(error.at), source.failures, error.message),
         ),
         None if !source.problems.is_empty() => (AnsiColor::Yellow, "something is wrong with what was read".to_owned()),
-        None if source.revision.is_none() => (AnsiColor::Yellow, "not read yet".to_owned()),
+        None if source.last_success.is_none() => (AnsiColor::Yellow, "not read yet since the start".to_owned()),
         None => (AnsiColor::Green, "ok".to_owned()),
     };
     let state = style::paint(Style::new().fg_color(Some(color.into())), &escape::line(&state));
@@ -177,6 +177,12 @@ mod tests {
         let shown = plain(&failing);
         let told = "state         unauthorized at 2026-11-25T04:09:50Z (10s ago), 3 in a row: the token is not accepted\\x1b]0;x\\x07";
         assert_eq!(shown.lines().last(), Some(told));
+    }
+
+    #[test]
+    fn what_is_served_since_a_restart_without_a_look_is_not_called_well() {
+        let restored = SourceView { last_success: None, next_try: None, ..view() };
+        assert!(plain(&restored).ends_with("state         not read yet since the start"), "{}", plain(&restored));
     }
 
     #[test]
