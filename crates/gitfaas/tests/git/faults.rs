@@ -126,7 +126,7 @@ async fn a_server_that_stalls_ends_or_is_away_is_told_apart() {
     let Some(server) = HttpsServer::over(&repository).await else { return };
     let way = Way::to(server.port()).await;
     let mut arguments = server.arguments();
-    arguments.extend(["--git-stall".to_owned(), "2s".to_owned()]);
+    arguments.extend(["--git-stall".to_owned(), "5s".to_owned()]);
     let product = Product::follows(&way.by(&server.url(), server.port()), &arguments).await;
     let heals = || way.heals();
     // Enough for greetings and answers, and not for what is fetched.
@@ -168,7 +168,7 @@ async fn a_look_is_bounded_in_bytes_and_in_time() {
     let Some(server) = HttpsServer::over(&repository).await else { return };
     let way = Way::to(server.port()).await;
     let mut arguments = server.arguments();
-    arguments.extend(["--git-max-size", "300000", "--git-time", "3s"].map(str::to_owned));
+    arguments.extend(["--git-max-size", "300000", "--git-time", "6s"].map(str::to_owned));
     let product = Product::follows(&way.by(&server.url(), server.port()), &arguments).await;
     let begins = || {
         repository.writes_noise(1, 800_000);
@@ -184,7 +184,7 @@ async fn a_look_is_bounded_in_bytes_and_in_time() {
     repository.push("Middling");
     let begins = || way.stalls_after(50_000);
     let ends = || way.heals();
-    let told = &["within 3s"];
+    let told = &["within 6s"];
     endures(&product, &Trouble { what: "slow", begins: &begins, ends: &ends, word: "stalled", told }).await;
 }
 
@@ -212,7 +212,7 @@ async fn a_server_that_is_away_is_found_again_by_looking() {
     let mut arguments = server.arguments();
     arguments.extend(["--poll".to_owned(), "1s".to_owned()]);
     let product = Product::follows(&server.url(), &arguments).await;
-    server.stop();
+    server.stop().await;
     let fault = eventually("it is told", async || product.fault().await).await;
     assert_eq!(fault.word, "unreachable", "{}", fault.message);
     let source = product.source().await;

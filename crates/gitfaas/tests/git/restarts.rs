@@ -10,7 +10,7 @@ async fn a_restart_while_the_server_is_down_serves_what_was_served() {
     let Some(mut server) = HttpsServer::over(&repository).await else { return };
     let mut product = Product::follows(&server.url(), &server.arguments()).await;
     let revision = product.source().await["revision"].clone();
-    server.stop();
+    server.stop().await;
     product.kill_and_start_again();
     assert_eq!(product.version().await, "one");
     let fault = eventually("it is told", async || product.fault().await).await;

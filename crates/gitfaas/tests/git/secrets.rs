@@ -171,7 +171,7 @@ async fn no_secret_of_https_is_shown_anywhere() {
     std::fs::write(&word, "wrong").expect("written");
     answers.push(product.refresh().await.text());
     std::fs::write(&word, PROXY_WORD).expect("written");
-    server.stop();
+    server.stop().await;
     answers.push(product.refresh().await.text());
     server.start().await;
     repository.pushes_version("two");

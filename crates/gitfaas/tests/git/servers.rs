@@ -135,7 +135,7 @@ async fn https_speaks_the_newer_protocol_unless_told_otherwise() {
 async fn nobody_is_given_the_port_of_a_server_that_was_stopped() {
     let repository = Repository::serving("one");
     let Some(mut server) = HttpsServer::over(&repository).await else { return };
-    server.stop();
+    server.stop().await;
     let refused = std::net::TcpStream::connect(("127.0.0.1", server.port())).expect_err("nobody listens");
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
     server.start().await;

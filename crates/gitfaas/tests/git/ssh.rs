@@ -170,7 +170,7 @@ async fn a_server_that_stalls_ends_or_is_away_is_told_apart_over_ssh_too() {
     let mut arguments = server.arguments("ed25519", "");
     let known = KEYS.map(|key| server.known(key)).concat();
     server.is_known_by(&way.by(&known.replace("]:", "]::"), server.port()).replace("]::", "]:"));
-    arguments.extend(["--git-stall".to_owned(), "2s".to_owned()]);
+    arguments.extend(["--git-stall".to_owned(), "5s".to_owned()]);
     let product = Product::follows(&way.by(&server.url(), server.port()), &arguments).await;
     let heals = || way.heals();
     let large = |number: u64| {
@@ -180,7 +180,7 @@ async fn a_server_that_stalls_ends_or_is_away_is_told_apart_over_ssh_too() {
     };
     large(1);
     let begins = || way.stalls_after(200_000);
-    let told = &["2s"];
+    let told = &["5s"];
     endures(&product, &Trouble { what: "stalls in a pack", begins: &begins, ends: &heals, word: "stalled", told })
         .await;
     large(2);
@@ -189,7 +189,7 @@ async fn a_server_that_stalls_ends_or_is_away_is_told_apart_over_ssh_too() {
     endures(&product, &Trouble { what: "dies in a pack", begins: &begins, ends: &heals, word: "interrupted", told })
         .await;
     let begins = || way.stalls_after(0);
-    let trouble = Trouble { what: "says nothing", begins: &begins, ends: &heals, word: "stalled", told: &["2s"] };
+    let trouble = Trouble { what: "says nothing", begins: &begins, ends: &heals, word: "stalled", told: &["5s"] };
     endures(&product, &trouble).await;
     server.stop();
     way.ends_after(0);

@@ -120,8 +120,11 @@ impl HttpsServer {
     }
 
     /// Ends it; who connects is refused from now on.
-    pub(crate) fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         self.running = None;
+        // What nginx started listens too, and is only told to end.
+        let address = ("127.0.0.1", self.port());
+        eventually("nobody listens", async || std::net::TcpStream::connect(address).is_err().then_some(())).await;
     }
 
     pub(crate) fn url(&self) -> String {
