@@ -9,11 +9,13 @@
 mod address;
 mod command;
 mod fetch;
+#[cfg(test)]
+mod hostile_tests;
 mod http;
 mod look;
 mod objects;
 mod secret;
-pub mod signatures;
+mod signatures;
 mod ssh;
 mod tree;
 

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gix_hash::{Kind, ObjectId, oid};
 use gix_object::Find as _;
 use gix_odb::{Header as _, Store, store};
+use gix_utils::progress::Discard;
 
 /// How much memory one object may take, in bytes, also one that others are made of.
 pub(super) const LARGEST: usize = 256 << 20;
@@ -75,6 +76,10 @@ impl Objects {
             let whole = is_pack(&path) && path.with_extension("idx").exists() && path.with_extension("pack").exists();
             if !whole {
                 fs::remove_file(&path).ok()?;
+            } else if path.extension().is_some_and(|extension| extension == "idx") {
+                // What an index does not find any more would be taken for what was left out.
+                let index = gix_pack::index::File::at(&path, tip.kind()).ok()?;
+                index.verify_checksum(&mut Discard, &AtomicBool::new(false)).ok()?;
             }
         }
         Some((Self::new(folder.to_owned(), tip.kind()).ok()?, tip))
@@ -104,9 +109,6 @@ impl Objects {
         };
         // Its size is known before any of it is inflated.
         let header = reader.try_header(id).map_err(|error| damaged(error.to_string()))?.ok_or(Absence::Missing)?;
-        if header.kind() != kind {
-            return Err(Absence::Damaged(format!("object {id} is a {}, not a {kind}", header.kind())));
-        }
         if header.size() > most {
             return Err(Absence::TooLarge(header.size()));
         }
@@ -115,8 +117,11 @@ impl Objects {
         if !found {
             return Err(Absence::Missing);
         }
-        if !self.is(id, kind, &content) {
+        if !self.is(id, header.kind(), &content) {
             return Err(damaged(format!("object {id} is not what its name says")));
+        }
+        if header.kind() != kind {
+            return Err(Absence::Damaged(format!("object {id} is a {}, not a {kind}", header.kind())));
         }
         Ok(content)
     }

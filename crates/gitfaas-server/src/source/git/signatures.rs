@@ -31,7 +31,7 @@ const MIN_RSA_BITS: usize = 2048;
 const AHEAD: SignedDuration = SignedDuration::from_hours(24);
 
 /// Whom commits may be signed by.
-pub struct Signers {
+pub(super) struct Signers {
     ssh: Vec<ssh::Signer>,
     openpgp: Vec<openpgp::Certificate>,
     /// The files that were read, for people.
@@ -45,7 +45,7 @@ impl Signers {
     /// # Errors
     /// With [`Fault::Credentials`], when a file cannot be read or used, or names nobody: which file, which line, and what
     /// to do.
-    pub fn read(files: &[PathBuf]) -> Result<Self, SourceError> {
+    pub(super) fn read(files: &[PathBuf]) -> Result<Self, SourceError> {
         let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
         let mut signers = Self { ssh: Vec::new(), openpgp: Vec::new(), files: names.join(", ") };
         for file in files {
@@ -79,7 +79,7 @@ impl Signers {
     ///
     /// # Errors
     /// With [`Fault::Unverified`]: why the commit is not one that is asked for.
-    pub fn verify(&self, commit: &[u8], now: Timestamp) -> Result<String, SourceError> {
+    pub(super) fn verify(&self, commit: &[u8], now: Timestamp) -> Result<String, SourceError> {
         self.check(commit, now).map_err(|refusal| SourceError::new(Fault::Unverified, self.describe(&refusal)))
     }
 

@@ -1,7 +1,8 @@
 //! The files of one commit, read from its objects. Nothing is ever checked out, so there is nothing to race with, and
 //! no path leads out of the commit.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use gix_hash::ObjectId;
@@ -14,6 +15,8 @@ use crate::source::{Commit, Fault, SourceError};
 
 /// The largest commit, tag and folder, in bytes: a folder of 100,000 files has about five million.
 const LARGEST: u64 = 64 << 20;
+/// How many bytes of folders are kept while the files of a commit are read, which are mostly in the same few.
+const KEPT: usize = 16 << 20;
 /// How many tags may point to one another before a commit.
 const TAGS: usize = 10;
 /// How many links may lead to one another before a file.
@@ -23,10 +26,21 @@ const LONGEST_LINK: u64 = 4096;
 /// How much of an author's name and a subject is shown, in characters.
 const SHOWN: usize = 200;
 
+/// What is in one folder, by name.
+type Folder = HashMap<Vec<u8>, (EntryKind, ObjectId)>;
+
+/// The folders that were read, and how many bytes they had.
+#[derive(Default)]
+struct Kept {
+    folders: HashMap<ObjectId, Arc<Folder>>,
+    bytes: usize,
+}
+
 /// One commit.
 pub(super) struct Tree {
     objects: Arc<Objects>,
     root: ObjectId,
+    kept: Mutex<Kept>,
     /// What is said of it.
     pub(super) commit: Commit,
     /// The commit's own bytes, which signatures are of.
@@ -47,10 +61,10 @@ impl Tree {
         let (root, commit) = CommitRef::from_bytes(&raw, objects.kind())
             .map(|parsed| (parsed.tree(), described(&id, &parsed)))
             .map_err(|error| SourceError::new(Fault::Malformed, format!("commit {id} cannot be read: {error}")))?;
-        let tree = Self { objects, root, commit, raw };
+        let tree = Self { objects, root, kept: Mutex::default(), commit, raw };
         // Without its first folder, it is no state of anything.
         tree.folder(&root)
-            .map_err(|why| SourceError::new(Fault::Malformed, format!("the files of commit {id} {why}")))?;
+            .map_err(|why| SourceError::new(Fault::Malformed, format!("the top folder of commit {id} {why}")))?;
         Ok(tree)
     }
 
@@ -94,7 +108,10 @@ impl Tree {
     }
 
     fn link(&self, id: &ObjectId) -> Result<String, String> {
-        let target = self.object(id, Kind::Blob, LONGEST_LINK)?;
+        let target = self.objects.read(id, Kind::Blob, LONGEST_LINK).map_err(|absence| match absence {
+            Absence::TooLarge(_) => format!("is a symbolic link to a name of more than {LONGEST_LINK} bytes"),
+            absence => said(absence, Kind::Blob, LONGEST_LINK),
+        })?;
         let target =
             String::from_utf8(target).map_err(|_| "is a symbolic link to a name that is no text".to_owned())?;
         if target.starts_with('/') {
@@ -110,29 +127,45 @@ impl Tree {
         self.object(id, Kind::Blob, max).map(Bytes::from)
     }
 
-    fn folder(&self, id: &ObjectId) -> Result<Vec<u8>, String> {
-        self.object(id, Kind::Tree, LARGEST)
+    fn entry(&self, folder: &ObjectId, name: &str) -> Result<Option<(EntryKind, ObjectId)>, String> {
+        let folder = self.folder(folder).map_err(|why| format!("is in a folder that {why}"))?;
+        Ok(folder.get(name.as_bytes()).copied())
     }
 
-    fn entry(&self, folder: &ObjectId, name: &str) -> Result<Option<(EntryKind, ObjectId)>, String> {
-        let folder = self.folder(folder)?;
-        for entry in TreeRefIter::from_bytes(&folder, self.objects.kind()) {
-            let entry = entry.map_err(|error| format!("is in a folder that cannot be read: {error}"))?;
-            if entry.filename == name {
-                return Ok(Some((entry.mode.kind(), entry.oid.to_owned())));
-            }
+    /// What is in a folder. It is parsed once for all files of the commit: thousands may be in one folder of many more.
+    fn folder(&self, id: &ObjectId) -> Result<Arc<Folder>, String> {
+        let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(folder) = kept().folders.get(id) {
+            return Ok(folder.clone());
         }
-        Ok(None)
+        let raw = self.object(id, Kind::Tree, LARGEST)?;
+        let mut folder = Folder::new();
+        for entry in TreeRefIter::from_bytes(&raw, self.objects.kind()) {
+            let entry = entry.map_err(|error| format!("cannot be read: {error}"))?;
+            // Of several entries of one name, Git takes the first.
+            folder.entry(entry.filename.to_vec()).or_insert_with(|| (entry.mode.kind(), entry.oid.to_owned()));
+        }
+        let folder = Arc::new(folder);
+        let mut kept = kept();
+        if kept.bytes + raw.len() <= KEPT && kept.folders.insert(*id, folder.clone()).is_none() {
+            kept.bytes += raw.len();
+        }
+        Ok(folder)
     }
 
     fn object(&self, id: &ObjectId, kind: Kind, most: u64) -> Result<Vec<u8>, String> {
-        self.objects.read(id, kind, most).map_err(|absence| match absence {
-            Absence::TooLarge(_) => format!("is larger than {most} bytes"),
-            // The server was asked to leave out what is too large for anything that is read.
-            Absence::Missing if kind == Kind::Blob => format!("is larger than {most} bytes, or missing"),
-            Absence::Missing => "is not in what the server sent".to_owned(),
-            Absence::Damaged(why) => format!("cannot be read: {why}"),
-        })
+        self.objects.read(id, kind, most).map_err(|absence| said(absence, kind, most))
+    }
+}
+
+/// Why an object cannot be had, as the rest of a sentence.
+fn said(absence: Absence, kind: Kind, most: u64) -> String {
+    match absence {
+        Absence::TooLarge(_) => format!("is larger than {most} bytes"),
+        // The server was asked to leave out what is too large for anything that is read.
+        Absence::Missing if kind == Kind::Blob => format!("is larger than {most} bytes, or missing"),
+        Absence::Missing => "is not in what the server sent".to_owned(),
+        Absence::Damaged(why) => format!("cannot be read: {why}"),
     }
 }
 
