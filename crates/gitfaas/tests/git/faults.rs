@@ -52,6 +52,7 @@ async fn each_certificate_that_is_not_right_is_told_apart() {
         (Leaf::UnknownAuthority, &["authority", "--git-ca-file"] as &[&str]),
         (Leaf::Expired, &["has expired"]),
         (Leaf::WrongName, &["another name"]),
+        (Leaf::Authority, &["basicConstraints=CA:FALSE"]),
     ] {
         let begins = || server.presents(leaf);
         let what = format!("{leaf:?}");

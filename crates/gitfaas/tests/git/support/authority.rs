@@ -47,7 +47,7 @@ impl Authority {
         authority.write("serial", "1000\n");
         authority.key("ca.key");
         let subject = format!("/CN={name}");
-        let usage = "keyUsage=critical,keyCertSign,cRLSign";
+        let usage = "keyUsage=critical,keyCertSign,cRLSign,digitalSignature";
         authority.openssl(&[
             "req", "-x509", "-new", "-key", "ca.key", "-subj", &subject, "-days", "3650", "-addext", usage, "-out",
             "ca.pem",
@@ -58,6 +58,11 @@ impl Authority {
     /// Its own certificate.
     pub(crate) fn certificate(&self) -> PathBuf {
         self.folder.join("ca.pem")
+    }
+
+    /// Its own certificate and private key.
+    pub(crate) fn itself(&self) -> Identity {
+        Identity { certificate: self.certificate(), key: self.folder.join("ca.key") }
     }
 
     /// Signs a certificate for these names (`IP:127.0.0.1`, `DNS:localhost`), valid from and to.

@@ -41,6 +41,8 @@ pub(crate) enum Leaf {
     Expired,
     WrongName,
     UnknownAuthority,
+    /// That of its authority itself.
+    Authority,
 }
 
 /// What the server answers instead of what it has.
@@ -192,6 +194,7 @@ impl HttpsServer {
             Leaf::Right => self.authority.signs("server", names, VALID),
             Leaf::Expired => self.authority.signs("server", names, EXPIRED),
             Leaf::WrongName => self.authority.signs("server", "DNS:elsewhere.example", VALID),
+            Leaf::Authority => self.authority.itself(),
             Leaf::UnknownAuthority => self.stranger.signs("server", names, VALID),
         };
         let text = |path: &Path| std::fs::read_to_string(path).expect("read");

@@ -95,6 +95,10 @@ fn certificate(error: &reqwest::Error) -> Option<(Fault, String)> {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 theirs(format!("the server's certificate is for another name ({problem})"))
             }
+            // As `openssl req -x509` makes them unless told otherwise; rustls has no name of its own for it.
+            problem if format!("{problem:?}").contains("CaUsedAsEndEntity") => theirs(
+                "the server's certificate is that of an authority, which a server must not identify with; give the server one with `basicConstraints=CA:FALSE`".to_owned(),
+            ),
             problem => theirs(format!("the server's certificate is not trusted: {problem}")),
         },
         rustls::Error::AlertReceived(
