@@ -7,6 +7,7 @@
 
 mod faults;
 mod follow;
+mod hostile;
 mod refused;
 mod restarts;
 mod secrets;
