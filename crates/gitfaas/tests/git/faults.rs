@@ -236,3 +236,20 @@ async fn a_server_that_never_answered_is_told_by_readiness() {
     let reply = server.post("/publish/t", "").await;
     assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE, "{}", reply.text());
 }
+
+#[tokio::test]
+async fn a_server_that_says_how_long_to_wait_is_left_alone_for_so_long() {
+    let repository = Repository::serving("one");
+    let Some(server) = HttpsServer::over(&repository).await else { return };
+    let product = Product::follows(&server.url(), &server.arguments()).await;
+    server.answers(Answer::TooMany);
+    product.refresh().await;
+    let next = eventually("the next look is told", async || {
+        let source = product.source().await;
+        let time = |time: &serde_json::Value| time.as_str()?.parse::<jiff::Timestamp>().ok();
+        Some(time(&source["nextTry"])?.duration_since(time(&source["lastError"]["at"])?))
+    })
+    .await;
+    // It would be five seconds at most otherwise.
+    assert!((7..60).contains(&next.as_secs()), "{next:?}");
+}
