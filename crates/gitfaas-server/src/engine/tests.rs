@@ -12,7 +12,7 @@ use gitfaas_core::id::RunId;
 use gitfaas_core::manifest::Fillings;
 use gitfaas_core::message::{Message, MessageMeta};
 use gitfaas_core::run::machine::{ApplyFailure, Event, Observation, step};
-use gitfaas_core::run::{Phase, Reason, Run};
+use gitfaas_core::run::{Mark, Phase, Reason, Run};
 
 use super::*;
 use crate::clock::{ManualClock, SystemClock};
@@ -180,7 +180,10 @@ async fn a_run_whose_mark_was_written_though_the_store_said_no_is_applied_in_thi
     let bench = Bench::start().await;
     let run = bench.queued().await;
     // What an fsync that fails once leaves: the mark is in the ledger, and nobody applies.
-    let marked = step(&run, Event::Marked(bench.engine.mark()), bench.engine.now()).next.expect("a mark");
+    // Of the moment before: two marks of one millisecond would be the same one, and nothing would be taken.
+    let before = bench.engine.now() - Duration::from_millis(1);
+    let mark = Mark { at: before, ..bench.engine.mark() };
+    let marked = step(&run, Event::Marked(mark), before).next.expect("a mark");
     assert!(bench.engine.parts.store.settle(&run, &marked).await.expect("settled"));
     let hold = bench.engine.applying.hold(run.id);
     assert_eq!(bench.engine.recover().await.expect("recovered"), Recovered { runs: 0 }, "somebody applies it");
