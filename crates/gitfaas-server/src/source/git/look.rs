@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
 use crate::source::{Fault, SourceError};
 
@@ -38,7 +39,9 @@ pub(super) struct Look {
     pub(super) place: String,
     runtime: Handle,
     received: AtomicU64,
-    called_off: AtomicBool,
+    // Both of all looks that follow one another: who calls one off does not know of the others.
+    called_off: Arc<AtomicBool>,
+    ended: CancellationToken,
     failure: Mutex<Option<SourceError>>,
 }
 
@@ -50,7 +53,8 @@ impl Look {
             place,
             runtime: Handle::current(),
             received: AtomicU64::new(0),
-            called_off: AtomicBool::new(false),
+            called_off: Arc::default(),
+            ended: CancellationToken::new(),
             failure: Mutex::default(),
         })
     }
@@ -58,17 +62,22 @@ impl Look {
     /// Another look within what is left of the bounds.
     pub(super) fn again(&self) -> Arc<Self> {
         let received = self.received.load(Ordering::Relaxed).into();
-        let called_off = self.called_off.load(Ordering::Relaxed).into();
         let (place, runtime) = (self.place.clone(), self.runtime.clone());
-        Arc::new(Self { bounds: self.bounds, place, runtime, received, called_off, failure: Mutex::default() })
+        let (called_off, ended) = (self.called_off.clone(), self.ended.clone());
+        Arc::new(Self { bounds: self.bounds, place, runtime, received, called_off, ended, failure: Mutex::default() })
     }
 
-    /// Waits for `work` on a thread that may block, at most as long as nothing may come.
+    /// Waits for `work` on a thread that may block, at most as long as nothing may come, and not once it is called off.
     pub(super) fn wait<T>(&self, what: &str, work: impl Future<Output = T>) -> Result<T, SourceError> {
-        self.runtime.block_on(tokio::time::timeout(self.bounds.stall, work)).map_err(|_| {
-            let message = format!("{}: {what} for {:?}", self.place, self.bounds.stall);
-            self.fail(SourceError::new(Fault::Stalled, message))
-        })
+        let work = self.ended.run_until_cancelled(work);
+        // The timer is of the runtime, so it is made there.
+        let done = self.runtime.block_on(async { tokio::time::timeout(self.bounds.stall, work).await });
+        let message = match done {
+            Ok(Some(done)) => return Ok(done),
+            Ok(None) => format!("{}: it took longer than {:?}", self.place, self.bounds.time),
+            Err(_) => format!("{}: {what} for {:?}", self.place, self.bounds.stall),
+        };
+        Err(self.fail(SourceError::new(Fault::Stalled, message)))
     }
 
     /// Waits for `work`, which has a bound of its own, on a thread that may block.
@@ -100,10 +109,11 @@ impl Look {
     /// Lets it end soon, whatever it does.
     pub(super) fn call_off(&self) {
         self.called_off.store(true, Ordering::Relaxed);
+        self.ended.cancel();
     }
 
     /// Becomes true when it is to end.
-    pub(super) const fn called_off(&self) -> &AtomicBool {
+    pub(super) fn called_off(&self) -> &AtomicBool {
         &self.called_off
     }
 
@@ -193,6 +203,20 @@ mod tests {
         assert!(large.is_err());
         assert_eq!(why.map(|why| why.fault), Some(Fault::TooLarge));
         assert_eq!(read(small, b"few").await.0.expect("read"), 3);
+    }
+
+    #[tokio::test]
+    async fn who_calls_a_look_off_ends_what_waits_in_it_and_in_those_that_follow() {
+        let patient = Bounds { stall: Duration::from_hours(1), ..Bounds::default() };
+        let look = Look::new("birds".to_owned(), patient);
+        let again = look.again();
+        let waiting = tokio::task::spawn_blocking(move || {
+            again.wait("nothing came", std::future::pending::<()>()).map_err(|why| why.fault)
+        });
+        look.call_off();
+        let ended = tokio::time::timeout(Duration::from_mins(1), waiting).await.expect("it ends").expect("no panic");
+        assert_eq!(ended, Err(Fault::Stalled));
+        assert!(look.again().called_off().load(Ordering::Relaxed));
     }
 
     #[tokio::test]
