@@ -17,7 +17,7 @@ pub use gitfaas_core::commit::Commit;
 pub use self::fault::Fault;
 
 /// The largest config file and template, in bytes. A rendered object of more than 1 MiB would be refused anyway.
-pub(crate) const MAX_FILE: u64 = 4 * 1024 * 1024;
+pub const MAX_FILE: u64 = 4 * 1024 * 1024;
 
 /// Where functions come from.
 #[async_trait]

@@ -14,6 +14,7 @@ mod hostile_tests;
 mod http;
 mod look;
 mod objects;
+mod reference;
 mod secret;
 mod signatures;
 mod ssh;
@@ -31,15 +32,17 @@ use gitfaas_core::topic::FunctionName;
 use gix_transport::Protocol;
 use gix_transport::client::blocking_io::http::Transport as HttpTransport;
 
-pub use self::address::{Address, Reference, Refused, checked_user};
+pub use self::address::{Address, Refused, checked_user};
 pub use self::http::{HttpSettings, ProxySettings};
 pub use self::look::Bounds;
+pub use self::reference::Reference;
 pub use self::ssh::SshSettings;
 
-use self::address::{ReferenceKind, USER, Way};
+use self::address::{USER, Way};
 use self::http::Web;
 use self::look::Look;
 use self::objects::Shelf;
+use self::reference::ReferenceKind;
 use self::signatures::Signers;
 use self::ssh::SshAddress;
 use self::tree::Tree;

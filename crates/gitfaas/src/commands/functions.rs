@@ -8,14 +8,11 @@ use gitfaas_core::catalog::Catalog;
 use gitfaas_core::problem::Problem;
 use gitfaas_core::topic::FunctionName;
 use gitfaas_server::engine::inspect_source;
-use gitfaas_server::source::{Snapshot, Source};
+use gitfaas_server::source::{MAX_FILE, Snapshot, Source};
 
 use crate::cli::PolicyArgs;
 use crate::exit::Usage;
 use crate::output::problem::{self, Severity};
-
-/// No file that a problem can be about is larger: it would not have been read.
-const MAX_FILE: u64 = 4 << 20;
 
 /// One state of a source, compiled.
 pub(super) struct Functions {

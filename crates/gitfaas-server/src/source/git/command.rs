@@ -9,10 +9,10 @@ use gix_transport::Protocol;
 use gix_transport::client::git::ConnectMode;
 use gix_transport::client::git::blocking_io::Connection;
 
-use super::address::Reference;
 use super::fetch;
 use super::look::{Look, Received, Sent};
 use super::objects::{Objects, Shelf};
+use super::reference::Reference;
 use super::ssh::{self, Remote, SshAddress, SshSettings};
 use crate::source::{Fault, SourceError};
 

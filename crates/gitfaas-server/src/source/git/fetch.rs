@@ -16,9 +16,9 @@ use gix_transport::client::blocking_io::Transport;
 use gix_transport::{Protocol, Service};
 use gix_utils::progress::Discard;
 
-use super::address::{Reference, ReferenceKind};
 use super::look::Look;
 use super::objects::{LARGEST, Objects, Shelf};
+use super::reference::{Reference, ReferenceKind};
 use super::tree::commit_of;
 use crate::source::{Fault, MAX_FILE, SourceError};
 

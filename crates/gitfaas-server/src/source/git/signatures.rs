@@ -11,14 +11,13 @@ mod ssh;
 #[cfg(test)]
 mod tests;
 
-use std::fs::File;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 
 use self::object::{Format, Signed};
 use self::refusal::Refusal;
+use super::secret::read_at_most;
 use crate::source::{Fault, SourceError};
 
 /// How large a file of signers may be.
@@ -49,20 +48,20 @@ impl Signers {
         let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
         let mut signers = Self { ssh: Vec::new(), openpgp: Vec::new(), files: names.join(", ") };
         for file in files {
-            signers.add(file).map_err(|why| {
+            let content = read_at_most(file, "the list of signers", MAX_FILE)?;
+            signers.add(&content).map_err(|why| {
                 SourceError::new(Fault::Credentials, format!("cannot use the signers of {}: {why}", file.display()))
             })?;
         }
         Ok(signers)
     }
 
-    fn add(&mut self, file: &Path) -> Result<(), String> {
-        let content = read_bounded(file)?;
-        if openpgp::is_keyring(&content) {
-            self.openpgp.extend(openpgp::read(&content)?);
+    fn add(&mut self, content: &[u8]) -> Result<(), String> {
+        if openpgp::is_keyring(content) {
+            self.openpgp.extend(openpgp::read(content)?);
             return Ok(());
         }
-        let text = std::str::from_utf8(&content).map_err(|_| {
+        let text = std::str::from_utf8(content).map_err(|_| {
             "it is neither text nor a keyring; export public keys by `gpg --export` or list SSH keys one a line"
                 .to_owned()
         })?;
@@ -100,15 +99,4 @@ impl Signers {
             _ => format!("the commit {refusal}"),
         }
     }
-}
-
-fn read_bounded(file: &Path) -> Result<Vec<u8>, String> {
-    let mut content = Vec::new();
-    File::open(file)
-        .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut content))
-        .map_err(|error| format!("it cannot be read: {error}"))?;
-    if content.len() as u64 > MAX_FILE {
-        return Err(format!("it is larger than {MAX_FILE} bytes"));
-    }
-    Ok(content)
 }
