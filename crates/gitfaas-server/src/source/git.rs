@@ -39,7 +39,7 @@ pub use self::reference::Reference;
 pub use self::ssh::SshSettings;
 
 use self::address::{USER, Way};
-use self::http::Web;
+use self::http::{Greeting, Web};
 use self::look::Look;
 use self::objects::Shelf;
 use self::reference::ReferenceKind;
@@ -75,6 +75,7 @@ pub struct GitSource {
     settings: Arc<GitSettings>,
     full_name: String,
     shelf: Arc<Mutex<Shelf>>,
+    greeting: Arc<Greeting>,
 }
 
 impl GitSource {
@@ -88,7 +89,8 @@ impl GitSource {
             tracing::warn!(source.location = %settings.address, "the repository is read without TLS: whoever is on the way can change the functions");
         }
         let shelf = Arc::new(Mutex::new(Shelf::open(folder)?));
-        Ok(Self { full_name: settings.reference.full_name(), settings: Arc::new(settings), shelf })
+        let full_name = settings.reference.full_name();
+        Ok(Self { full_name, settings: Arc::new(settings), shelf, greeting: Arc::default() })
     }
 }
 
@@ -114,7 +116,8 @@ impl Source for GitSource {
         let bounds = self.settings.bounds;
         let look = Look::new(self.describe(), bounds);
         let (settings, kept, looking) = (self.settings.clone(), self.shelf.clone(), look.clone());
-        let work = tokio::task::spawn_blocking(move || visit(&settings, &kept, &looking));
+        let greeting = self.greeting.clone();
+        let work = tokio::task::spawn_blocking(move || visit(&settings, &kept, &greeting, &looking));
         match tokio::time::timeout(bounds.time, work).await {
             Ok(Ok(tree)) => {
                 Ok(Box::new(GitSnapshot { tree: Arc::new(tree?), reference: self.settings.reference.clone() }))
@@ -137,24 +140,47 @@ impl Source for GitSource {
 }
 
 /// One look, and the commit that was found. What was built upon objects that turn out to be no ground is built anew.
-fn visit(settings: &GitSettings, shelf: &Mutex<Shelf>, look: &Arc<Look>) -> Result<Tree, SourceError> {
+fn visit(
+    settings: &GitSettings,
+    shelf: &Mutex<Shelf>,
+    greeting: &Arc<Greeting>,
+    look: &Arc<Look>,
+) -> Result<Tree, SourceError> {
     let mut shelf = lock(shelf);
-    match look_once(settings, &mut shelf, look) {
+    let seen = match look_once(settings, &mut shelf, greeting, look) {
+        // Another answers there now, or it learned something else.
+        Err(error) if may_be_outdated(error.fault) && greeting.forget() => {
+            look_once(settings, &mut shelf, greeting, &look.again())
+        }
+        seen => seen,
+    };
+    match seen {
         Err(error) if matches!(error.fault, Fault::Malformed | Fault::Local) && shelf.was_built_upon() => {
             tracing::warn!(%error, "fetching everything anew");
             shelf.discard();
-            look_once(settings, &mut shelf, &look.again())
+            look_once(settings, &mut shelf, greeting, &look.again())
         }
         seen => seen,
     }
 }
 
-fn look_once(settings: &GitSettings, shelf: &mut Shelf, look: &Arc<Look>) -> Result<Tree, SourceError> {
+/// Whether a look may have failed for relying on what the server said long before.
+const fn may_be_outdated(fault: Fault) -> bool {
+    use Fault::{Forbidden, Interrupted, Malformed, NotFound, Server, Unauthorized};
+    matches!(fault, Malformed | NotFound | Server | Interrupted | Unauthorized | Forbidden)
+}
+
+fn look_once(
+    settings: &GitSettings,
+    shelf: &mut Shelf,
+    greeting: &Arc<Greeting>,
+    look: &Arc<Look>,
+) -> Result<Tree, SourceError> {
     let (objects, tip) = match (&settings.address.way, shelf.current()) {
         // What is named by its content does not change.
         (_, Some((objects, tip))) if settings.reference.is(&tip.to_string()) => (objects, tip),
         (Way::Http(url), _) => {
-            let web = Web::new(&settings.http, url, settings.address.user.as_deref(), look.clone())?;
+            let web = Web::new(&settings.http, url, settings.address.user.as_deref(), greeting.clone(), look.clone())?;
             let transport = HttpTransport::new_http(web, fetch::url(url)?, Protocol::V2, false);
             fetch::look_at(transport, &settings.reference, shelf, look)?
         }
@@ -167,7 +193,12 @@ fn look_once(settings: &GitSettings, shelf: &mut Shelf, look: &Arc<Look>) -> Res
     let mut tree = Tree::at(objects.clone(), tip).map_err(|error| look.fail(error))?;
     shelf.set(&objects, tip).map_err(|error| fetch::local(look, &error))?;
     if !settings.signers.is_empty() {
-        tree.commit.signer = Some(Signers::read(&settings.signers)?.verify(&tree.raw, SystemClock.now())?);
+        let signers = Signers::read(&settings.signers)?;
+        let signer = signers.verify(&tree.raw, SystemClock.now()).map_err(|error| {
+            let message = format!("{}: commit {}: {}", look.place, tree.commit.id, error.message);
+            SourceError { message, ..error }
+        })?;
+        tree.commit.signer = Some(signer);
     }
     Ok(tree)
 }

@@ -40,11 +40,26 @@ async fn a_look_at_what_has_not_changed_is_one_question_and_transfers_no_object(
     }
     let asked = eventually("the questions are noted", async || {
         let asked = server.requests().split_off(before);
-        (asked.len() >= 10).then_some(asked)
+        (asked.len() >= 5).then_some(asked)
     })
     .await;
     let sent: u64 = asked.iter().map(|request| request.sent).sum();
-    assert!(asked.len() == 10 && sent < 20_000, "a greeting and a question each: {asked:#?}");
+    let questions = asked.iter().filter(|request| request.method == "POST").count();
+    assert!((asked.len(), questions) == (5, 5) && sent < 10_000, "what the server can do is known: {asked:#?}");
+}
+
+#[tokio::test]
+async fn a_server_that_forgot_the_newer_protocol_is_asked_anew_what_it_can_do() {
+    let repository = Repository::serving("one");
+    let Some(server) = HttpsServer::over(&repository).await else { return };
+    let product = Product::follows(&server.url(), &server.arguments()).await;
+    product.refreshed().await;
+    server.answers(Answer::OldProtocol);
+    let id = repository.pushes_version("two");
+    assert_eq!(product.refreshed().await, format!("main@sha1:{id}"));
+    server.answers_as_usual();
+    let id = repository.pushes_version("three");
+    assert_eq!(product.refreshed().await, format!("main@sha1:{id}"));
 }
 
 #[tokio::test]

@@ -19,6 +19,8 @@ async fn a_commit_that_nobody_known_signed_is_not_served_and_the_last_good_one_i
     let product = Product::begins(&server.url(), &arguments);
     let fault = eventually("it is told", async || product.fault().await).await;
     assert_eq!(fault.word, "unverified", "{}", fault.message);
+    let unsigned = repository.git(&["rev-parse", "HEAD"]);
+    assert!(fault.message.contains(unsigned.trim()), "the commit is named: {}", fault.message);
     repository.write("t.yaml", config_map("one"));
     let id = repository.pushes_signed("Signed", &known);
     assert_eq!(product.refreshed().await, format!("main@sha1:{id}"));

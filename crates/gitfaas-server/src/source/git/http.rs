@@ -5,10 +5,11 @@
 
 mod client;
 mod exchange;
+mod greeting;
 mod refused;
 
 use std::any::Any;
-use std::io::{self, BufReader, Read as _};
+use std::io::{self, BufRead, BufReader, Read as _};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,8 @@ use reqwest::{Client, Method, Request, Response, Url};
 use tokio::io::AsyncRead;
 use tokio_util::io::StreamReader;
 
+pub(super) use self::greeting::Greeting;
+
 pub use self::client::{HttpSettings, ProxySettings};
 
 use self::client::Credentials;
@@ -33,9 +36,11 @@ use crate::source::{Fault, SourceError};
 const REDIRECTS: u32 = 5;
 /// The most of a refusal that is read, in bytes.
 const REFUSAL: u64 = 4096;
+
 /// One look at a repository by HTTP.
 pub(super) struct Web {
     server: Arc<Server>,
+    greeting: Arc<Greeting>,
     redirected: Option<Url>,
 }
 
@@ -49,7 +54,7 @@ struct Server {
     look: Arc<Look>,
 }
 
-type Incoming = BufReader<Received<Pin<Box<dyn AsyncRead + Send>>>>;
+type Incoming = Box<dyn BufRead + Send>;
 
 impl Web {
     /// A look at the repository at `url`, which names `user` or nobody.
@@ -60,13 +65,24 @@ impl Web {
         settings: &HttpSettings,
         url: &Url,
         user: Option<&str>,
+        greeting: Arc<Greeting>,
         look: Arc<Look>,
     ) -> Result<Self, SourceError> {
         let credentials = Credentials::read(settings, user)?;
         let authorization = credentials.as_ref().map(Credentials::header).transpose()?;
         let client = client::build(settings, &look.bounds)?;
         let server = Server { client, credentials, authorization, url: url.clone(), look };
-        Ok(Self { server: Arc::new(server), redirected: None })
+        Ok(Self { server: Arc::new(server), greeting, redirected: None })
+    }
+
+    /// What the server says first, kept for the next look unless that is said elsewhere.
+    fn greeted(&mut self, url: &str, base: &str, headers: &[(String, String)]) -> Result<Came, Error> {
+        let response = self.find(url, base, headers);
+        let came = response.and_then(|response| self.server.came(response)).map_err(Error::from_error)?;
+        match self.redirected {
+            Some(_) => Ok(came),
+            None => self.greeting.keep(came).map_err(Error::from_error),
+        }
     }
 
     /// Sends the first request, and goes where it is sent.
@@ -105,7 +121,9 @@ impl Server {
     }
 
     fn send(&self, request: Request) -> Result<Response, SourceError> {
-        let sent = self.look.wait("nobody answered", self.client.execute(request))?;
+        // The client bounds how long it connects by the first half: who is not reached is told from who says nothing.
+        let bound = self.look.bounds.stall.saturating_mul(2);
+        let sent = self.look.wait_at_most(bound, "nobody answered", self.client.execute(request))?;
         sent.map_err(|error| self.look.fail(refused::no_answer(&self.look.place, &error)))
     }
 
@@ -149,7 +167,7 @@ impl Server {
     fn incoming(&self, response: Response) -> Incoming {
         let stream = response.bytes_stream().map_err(|error| io::Error::other(refused::innermost(&error)));
         let reader: Pin<Box<dyn AsyncRead + Send>> = Box::pin(StreamReader::new(stream));
-        BufReader::with_capacity(64 * 1024, Received::new(reader, self.look.clone()))
+        Box::new(BufReader::with_capacity(64 * 1024, Received::new(reader, self.look.clone())))
     }
 
     /// Whether an answer is what was asked for, and not a page for people.
@@ -201,8 +219,10 @@ impl Http for Web {
         base_url: &str,
         headers: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> Result<GetResponse<Head, Body>, Error> {
-        let response = self.find(url, base_url, &pairs(headers));
-        let came = response.and_then(|response| self.server.came(response)).map_err(Error::from_error)?;
+        let came = match self.greeting.recall() {
+            Some(came) => came,
+            None => self.greeted(url, base_url, &pairs(headers))?,
+        };
         let (headers, body) = exchange::answered(came);
         Ok(GetResponse { headers, body })
     }

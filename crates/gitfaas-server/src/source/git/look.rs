@@ -69,13 +69,23 @@ impl Look {
 
     /// Waits for `work` on a thread that may block, at most as long as nothing may come, and not once it is called off.
     pub(super) fn wait<T>(&self, what: &str, work: impl Future<Output = T>) -> Result<T, SourceError> {
+        self.wait_at_most(self.bounds.stall, what, work)
+    }
+
+    /// The same for `work` that has another bound.
+    pub(super) fn wait_at_most<T>(
+        &self,
+        bound: Duration,
+        what: &str,
+        work: impl Future<Output = T>,
+    ) -> Result<T, SourceError> {
         let work = self.ended.run_until_cancelled(work);
         // The timer is of the runtime, so it is made there.
-        let done = self.runtime.block_on(async { tokio::time::timeout(self.bounds.stall, work).await });
+        let done = self.runtime.block_on(async { tokio::time::timeout(bound, work).await });
         let message = match done {
             Ok(Some(done)) => return Ok(done),
             Ok(None) => format!("{}: it took longer than {:?}", self.place, self.bounds.time),
-            Err(_) => format!("{}: {what} for {:?}", self.place, self.bounds.stall),
+            Err(_) => format!("{}: {what} for {bound:?}", self.place),
         };
         Err(self.fail(SourceError::new(Fault::Stalled, message)))
     }
