@@ -6,12 +6,14 @@
 #[cfg(test)]
 mod contract;
 pub mod embedded;
+mod replicas;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use gitfaas_core::gate::Gate;
 use gitfaas_core::id::{RequestId, RunId, Try};
 use gitfaas_core::idempotency::Idempotency;
@@ -24,6 +26,7 @@ use gitfaas_core::run::{Phase, Run};
 use gitfaas_core::topic::{FunctionName, TopicName};
 use jiff::Timestamp;
 
+pub use self::replicas::{Change, Lease};
 use crate::cluster::LogPart;
 
 /// The durable ledger.
@@ -32,8 +35,19 @@ pub trait Store: Send + Sync + 'static {
     /// The secret of this ledger, made once and kept in it.
     fn ledger_key(&self) -> &LedgerKey;
 
-    /// Which life of the server this is: one more than the last one's.
+    /// Which life of a server this is: one more than that of the one that opened the ledger before.
     fn epoch(&self) -> u64;
+
+    /// Renews the lease of this life of the server, and that of leading, which is taken when nobody has it: one of
+    /// those that share the ledger leads. A life whose lease ran out has it again with the next call, and what it led is
+    /// another's by then, perhaps.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: what is held is held no longer than was said before.
+    async fn renew(&self) -> Result<Lease, StoreError>;
+
+    /// What other servers that share the ledger change from now on. It goes on through failures, of which it tells.
+    fn changes(&self) -> BoxStream<'static, Change>;
 
     /// Whether it can write now.
     ///
@@ -231,7 +245,7 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Unavailable`].
     async fn count(&self) -> Result<Vec<(Phase, u64)>, StoreError>;
 
-    /// Waits for what is being written and closes the ledger; later calls answer [`StoreError::Unavailable`].
+    /// Waits for what is being written, gives the leases back and closes the ledger; later calls answer [`StoreError::Unavailable`].
     async fn close(&self);
 }
 

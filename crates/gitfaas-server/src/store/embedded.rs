@@ -37,9 +37,12 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
 use gitfaas_core::gate::Gate;
 use gitfaas_core::id::{RequestId, RunId, Try};
 use gitfaas_core::idempotency::Idempotency;
@@ -57,7 +60,10 @@ pub use self::inspect::{Inspection, inspect};
 use self::readers::Readers;
 use self::write::Accepted;
 use self::writer::Writer;
-use super::{Accept, Acceptance, DeadLetterQuery, Load, Marking, Order, Place, Queue, RequestQuery, Store, StoreError};
+use super::{
+    Accept, Acceptance, Change, DeadLetterQuery, Lease, Load, Marking, Order, Place, Queue, RequestQuery, Store,
+    StoreError,
+};
 use crate::cluster::LogPart;
 
 /// A ledger in `ledger.db` of a data folder.
@@ -104,6 +110,15 @@ impl Store for EmbeddedStore {
 
     fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    async fn renew(&self) -> Result<Lease, StoreError> {
+        // The lock on the file is the lease.
+        Ok(Lease { leads: true, lives: [self.epoch].into(), lasts: Duration::MAX })
+    }
+
+    fn changes(&self) -> BoxStream<'static, Change> {
+        stream::pending().boxed()
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
