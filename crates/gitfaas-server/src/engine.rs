@@ -7,6 +7,7 @@
 mod access;
 mod caller;
 mod cancel;
+mod changes;
 mod dispatch;
 mod error;
 mod expire;
@@ -16,6 +17,7 @@ mod gate;
 mod hold;
 mod hub;
 mod ids;
+mod lease;
 mod observe;
 mod publish;
 mod query;
@@ -53,6 +55,7 @@ pub use self::error::{EngineError, ErrorCode};
 pub(crate) use self::follow::after_cut;
 pub use self::following::{SourceFailure, SourceStatus};
 pub use self::hub::{Hub, Subscription};
+pub use self::lease::Standing;
 pub use self::publish::{PublishOptions, Published};
 pub use self::query::Tree;
 pub(crate) use self::reach::changed as reach_changed;
@@ -149,6 +152,7 @@ pub struct Engine {
     // Woken when somebody said that the source has changed.
     pushed: Notify,
     hub: Arc<Hub>,
+    lease: lease::Holding,
     ids: Ids,
     slots: Arc<Semaphore>,
     // For what is done about ended Jobs. After a restart thousands may have ended, and logs are in memory while they are
@@ -159,6 +163,7 @@ pub struct Engine {
     capturing: Held,
     // Woken when a run was queued that may be due before the dispatcher's next look.
     queued: Notify,
+    leaving: CancellationToken,
     draining: CancellationToken,
     stopping: CancellationToken,
     tasks: TaskTracker,
@@ -184,10 +189,12 @@ impl Engine {
             refreshing: refresh::Turns::default(),
             pushed: Notify::new(),
             hub: Arc::default(),
+            lease: lease::Holding::default(),
             ids: Ids::default(),
             applying: Held::default(),
             capturing: Held::default(),
             queued: Notify::new(),
+            leaving: CancellationToken::new(),
             draining: CancellationToken::new(),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -241,7 +248,7 @@ impl Engine {
     /// # Errors
     /// What is missing.
     pub async fn ready(&self) -> Result<(), EngineError> {
-        if self.draining.is_cancelled() {
+        if self.leaving.is_cancelled() || self.draining.is_cancelled() {
             return Err(EngineError::new(ErrorCode::Stopping, "the server is about to stop"));
         }
         self.parts.store.ready().await?;
@@ -249,6 +256,12 @@ impl Engine {
             return Err(self.no_catalog());
         }
         Ok(())
+    }
+
+    /// The step before an orderly stop: everything goes on, but whoever asks whether it is ready hears that it is not,
+    /// so that callers are sent to other servers.
+    pub fn leave(&self) {
+        self.leaving.cancel();
     }
 
     /// The first step of an orderly stop: no publish is accepted and nothing new is dispatched, while functions that

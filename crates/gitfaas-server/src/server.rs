@@ -38,6 +38,8 @@ pub struct Config {
     pub end_runs: bool,
     /// How long functions that are ended have to end by themselves.
     pub grace: Duration,
+    /// How long the server serves on at its stop, not ready any more, until callers are sent to others.
+    pub leave: Duration,
 }
 
 impl Default for Config {
@@ -51,6 +53,7 @@ impl Default for Config {
             webhooks: None,
             end_runs: false,
             grace: Duration::from_secs(5),
+            leave: Duration::ZERO,
         }
     }
 }
@@ -89,6 +92,7 @@ pub struct RunningServer {
     http: JoinHandle<io::Result<()>>,
     end_runs: bool,
     grace: Duration,
+    leave: Duration,
 }
 
 /// How long open connections have to finish once everything else has stopped.
@@ -119,6 +123,7 @@ pub async fn start(config: Config, parts: Parts, reports: Reports) -> Result<Run
         }
     };
     let engine = Engine::new(settings, parts.clone(), Metrics::default());
+    engine.renew_lease().await?;
     engine.restore().await?;
     if let Some(reports) = reports {
         engine.report_refreshes(reports);
@@ -133,7 +138,8 @@ pub async fn start(config: Config, parts: Parts, reports: Reports) -> Result<Run
     let app = api::router(engine.clone(), limits, config.webhooks);
     let http = serve(listener, &handle, app, &limits).map_err(listen)?;
     tracing::info!(server.address = %addr, cluster = parts.cluster.describe(), source.location = parts.source.describe(), "serving");
-    Ok(RunningServer { addr, engine, parts, workers, handle, http, end_runs: config.end_runs, grace: config.grace })
+    let Config { end_runs, grace, leave, .. } = config;
+    Ok(RunningServer { addr, engine, parts, workers, handle, http, end_runs, grace, leave })
 }
 
 fn serve(
@@ -173,9 +179,11 @@ impl RunningServer {
         reachable(self.addr).to_string()
     }
 
-    /// Stops in order: no new publish, functions end (or are left) while their answers still get in, what the cluster
+    /// Stops in order: callers are sent elsewhere, then no new publish, functions end (or are left) while their answers still get in, what the cluster
     /// told is settled, waits and connections end, the ledger closes.
     pub async fn stop(self) {
+        self.engine.leave();
+        tokio::time::sleep(self.leave).await;
         self.engine.drain();
         self.parts.cluster.stop(self.end_runs, self.grace).await;
         self.workers.stop(SETTLING).await;

@@ -204,10 +204,12 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Unavailable`].
     async fn responses(&self, request: RequestId) -> Result<Vec<Response>, StoreError>;
 
-    /// Keeps the logs of one Job of a try, in place of what was kept for it before.
+    /// Keeps the logs of one Job of a try, in place of what was kept for it before; nothing is kept any more of the
+    /// present try once the run says that its logs are captured: the cluster may have let go of its Jobs since.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when the run is not in the ledger (any more), [`StoreError::Unavailable`].
+    /// [`StoreError::NotFound`] when the run is not in the ledger (any more), [`StoreError::Damaged`],
+    /// [`StoreError::Unavailable`].
     async fn put_logs(&self, run: RunId, try_no: Try, job: &str, parts: Vec<LogPart>) -> Result<(), StoreError>;
 
     /// The logs kept for a try, by Job, attempt and container.

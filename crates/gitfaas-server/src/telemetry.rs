@@ -37,6 +37,8 @@ pub struct Metrics {
     waiting: Gauge,
     ready: Gauge<u64, AtomicU64>,
     cluster_up: Gauge<u64, AtomicU64>,
+    leading: Gauge<u64, AtomicU64>,
+    replicas: Gauge<u64, AtomicU64>,
 }
 
 impl Default for Metrics {
@@ -58,6 +60,8 @@ impl Default for Metrics {
             waiting: Gauge::default(),
             ready: Gauge::default(),
             cluster_up: Gauge::default(),
+            leading: Gauge::default(),
+            replicas: Gauge::default(),
         }
     }
 }
@@ -110,6 +114,12 @@ impl Metrics {
     /// Notes whether the cluster can be reached.
     pub fn reached(&self, up: bool) {
         self.cluster_up.set(u64::from(up));
+    }
+
+    /// Notes whether this server leads those that share its ledger, and how many these are.
+    pub fn stands(&self, leads: bool, replicas: usize) {
+        self.leading.set(u64::from(leads));
+        self.replicas.set(replicas as u64);
     }
 
     /// Counts an HTTP answer by route and status.
@@ -170,6 +180,8 @@ impl Metrics {
         registry.register("http_requests", "HTTP answers by route and status", self.http.clone());
         registry.register("waiting", "Long polls and event streams that wait for a change", self.waiting.clone());
         registry.register("cluster_up", "Whether the cluster can be reached", self.cluster_up.clone());
+        registry.register("leading", "Whether this server leads those that share its ledger", self.leading.clone());
+        registry.register("replicas", "Servers that share the ledger and live", self.replicas.clone());
         registry.register("ready", "Whether the server can accept publishes", self.ready.clone());
         registry
     }
@@ -193,6 +205,7 @@ mod tests {
         metrics.published("accepted", Duration::from_millis(3));
         metrics.answered("/publish/{topic}", 202);
         metrics.reached(true);
+        metrics.stands(true, 3);
         metrics.refreshed("host-key-changed");
         metrics.source_failed(4);
         metrics.source_next("2026-11-25T04:05:06.5Z".parse().ok());
@@ -215,5 +228,6 @@ mod tests {
         assert!(text.contains("gitfaas_waiting 3"), "{text}");
         assert!(text.contains("gitfaas_ready 1"), "{text}");
         assert!(text.contains("gitfaas_cluster_up 1"), "{text}");
+        assert!(text.contains("gitfaas_leading 1") && text.contains("gitfaas_replicas 3"), "{text}");
     }
 }

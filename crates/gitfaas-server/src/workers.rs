@@ -1,4 +1,6 @@
-//! What goes on without being asked: dispatching, watching, refreshing, inspecting, forgetting.
+//! What goes on without being asked: holding the lease, dispatching, watching, refreshing, inspecting, forgetting.
+//!
+//! Of several servers that share a ledger the one that leads watches and forgets; the others do when it is over.
 //!
 //! Each worker is woken by a signal and by a timer, does one idempotent verb of the engine, and survives its failures
 //! by waiting longer. None of them holds state that a restart would lose.
@@ -6,6 +8,7 @@
 mod dispatcher;
 mod inspector;
 mod janitor;
+mod lease;
 mod refresher;
 mod watcher;
 
@@ -36,18 +39,31 @@ impl Workers {
     pub fn start(engine: &Arc<Engine>, source: Arc<dyn Source>, cluster: Arc<dyn Cluster>) -> Self {
         let (mut watcher, inspected) = (JoinSet::new(), cluster.clone());
         let own = engine.clone();
-        watcher.spawn(steadily("watcher", move || watcher::run(own.clone(), cluster.clone())));
+        watcher.spawn(steadily("watcher", move || {
+            let (engine, cluster) = (own.clone(), cluster.clone());
+            async move { while_leading(&engine, || watcher::run(engine.clone(), cluster.clone())).await }
+        }));
         let mut others = JoinSet::new();
         let (dispatched, refreshed, kept, inspecting) =
             (engine.clone(), engine.clone(), engine.clone(), engine.clone());
+        let (holding, listening) = (engine.clone(), engine.clone());
+        others.spawn(steadily("lease", move || lease::run(holding.clone())));
+        others.spawn(steadily("listener", move || {
+            let engine = listening.clone();
+            async move { engine.take_changes().await }
+        }));
         others.spawn(steadily("dispatcher", move || dispatcher::run(dispatched.clone())));
         others.spawn(steadily("refresher", move || refresher::run(refreshed.clone(), source.clone())));
         others.spawn(steadily("inspector", move || inspector::run(inspecting.clone(), inspected.clone())));
-        others.spawn(steadily("janitor", move || janitor::run(kept.clone())));
+        others.spawn(steadily("janitor", move || {
+            let engine = kept.clone();
+            async move { while_leading(&engine, || janitor::run(engine.clone())).await }
+        }));
         Self { watcher, others }
     }
 
-    /// Ends all but the watcher, which ends when the cluster has told its last; waits for that at most `patience`.
+    /// Ends all but the watcher, which ends when the cluster has told its last; waits for that at most `patience`. The
+    /// lease is not renewed from here on, and outlasts the rest of an orderly stop.
     pub async fn stop(mut self, patience: Duration) {
         self.others.shutdown().await;
         if tokio::time::timeout(patience, async { while self.watcher.join_next().await.is_some() {} }).await.is_err() {
@@ -63,6 +79,18 @@ async fn steadily<W: Future<Output = ()>>(worker: &'static str, work: impl Fn() 
     while without_fault(worker, work()).await.is_none() {
         faults += 1;
         tokio::time::sleep(BACKOFF.ceiling(faults)).await;
+    }
+}
+
+/// Does the work while this server leads, and ends when the work does.
+async fn while_leading<W: Future<Output = ()>>(engine: &Engine, work: impl Fn() -> W) {
+    let mut standing = engine.standing();
+    // Its other end is the engine's.
+    while standing.wait_for(|standing| standing.leads).await.is_ok() {
+        tokio::select! {
+            () = work() => return,
+            _ = standing.wait_for(|standing| !standing.leads) => {}
+        }
     }
 }
 

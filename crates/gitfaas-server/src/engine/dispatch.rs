@@ -60,8 +60,8 @@ enum Taken {
 }
 
 impl Engine {
-    /// Applies again what is marked and in nobody's hands: an earlier life of this server left it, or an error of the
-    /// store in this one.
+    /// Applies again what is marked and in nobody's hands: an error of the store left it, or, where this server leads, a
+    /// life that is over.
     ///
     /// # Errors
     /// When the store does not answer; nothing is lost, call again.
@@ -76,20 +76,20 @@ impl Engine {
             let runs = self.parts.store.runs_in(&[Phase::Applying], after, BATCH).await?;
             let Some(last) = runs.last() else { return Ok(Recovered { runs: found }) };
             after = Some(last.id);
-            for run in runs {
+            for run in runs.into_iter().filter(|run| self.is_left(run)) {
                 // It has its slot of the topic already.
                 found += usize::from(self.take(run, None).await? == Taken::Ours);
             }
         }
     }
 
-    /// Dispatches queued runs that are due and that nothing holds back; returns when to look again, `None` for not
-    /// before something is queued, or ends.
+    /// Dispatches queued runs that are due and that nothing holds back, while this server leads: a topic's line is one
+    /// line. Returns when to look again, `None` for not before something is queued, or ends.
     ///
     /// # Errors
     /// When the store does not answer; nothing is lost, call again.
     pub async fn dispatch_due(self: &Arc<Self>) -> Result<Option<Timestamp>, EngineError> {
-        while !self.draining.is_cancelled() {
+        while self.leads() && !self.draining.is_cancelled() {
             let look = self.look().await?;
             if look.taken == 0 {
                 return Ok(look.next);
@@ -257,6 +257,9 @@ impl Engine {
                     if let Some(made) = made_before(&run, &manifest.key) {
                         applied.push(made.clone());
                         continue;
+                    }
+                    if !self.is_still_ours(&run).await {
+                        return self.parts.store.run(run.id).await.ok().flatten().unwrap_or(run);
                     }
                     match self.parts.cluster.apply(owner, manifest).await {
                         Ok(key) => applied.push(key),

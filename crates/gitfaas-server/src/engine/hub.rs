@@ -29,6 +29,13 @@ impl Hub {
         }
     }
 
+    /// Tells everybody who waits that something may have changed.
+    pub fn wake_all(&self) {
+        for sender in self.lock().values() {
+            sender.send_replace(());
+        }
+    }
+
     /// How many wait, for any request.
     pub fn waiting(&self) -> usize {
         self.lock().values().map(watch::Sender::receiver_count).sum()

@@ -101,6 +101,7 @@ impl Bench {
         let backoff = Backoff { first: Duration::from_millis(7), most: Duration::from_millis(70) };
         let settings = Settings { dispatches: 3, backoff, ..Settings::default() };
         let engine = Engine::new(settings, parts, Metrics::default());
+        engine.renew_lease().await.expect("a lease");
         Self { engine, folder }
     }
 

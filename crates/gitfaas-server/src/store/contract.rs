@@ -115,6 +115,7 @@ macro_rules! contract {
             results::a_response_for_a_run_that_is_not_there_is_not_found
             results::a_response_comes_back_as_it_went_in
             results::logs_replace_those_of_the_same_job_and_try_only
+            results::logs_that_are_captured_are_not_replaced
             results::logs_come_by_job_attempt_and_container
             results::logs_of_a_run_that_is_not_there_are_not_found
             results::logs_of_bytes_that_are_no_text_come_back

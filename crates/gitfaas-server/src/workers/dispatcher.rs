@@ -1,5 +1,5 @@
-//! Dispatches what is queued and due, and again what was left half done: by an earlier life of the server, or in this
-//! one by an error.
+//! Dispatches what is queued and due, while this server leads, and again what was left half done: by a life of a server
+//! that is over, or in this one by an error.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ const LOOK: Duration = Duration::from_secs(30);
 pub(super) async fn run(engine: Arc<Engine>) {
     let mut failures = 0;
     let mut recover_at = Instant::now();
-    let mut reach = engine.reach();
+    let (mut reach, mut standing) = (engine.reach(), engine.standing());
     while !engine.draining().is_cancelled() {
         engine.metrics().reached(*reach.borrow_and_update() == Reach::Up);
         match look(&engine, &mut recover_at).await {
@@ -26,6 +26,8 @@ pub(super) async fn run(engine: Arc<Engine>) {
                     () = engine.queued() => {}
                     // What was marked when the cluster went away waits for it too.
                     () = reach_changed(&mut reach) => recover_at = Instant::now(),
+                    // A life that ended may have left something, and who leads now has what is queued to dispatch.
+                    Ok(()) = standing.changed() => recover_at = Instant::now(),
                     () = tokio::time::sleep(wait) => {}
                     () = engine.draining().cancelled() => {}
                 }

@@ -56,6 +56,9 @@ pub(crate) struct Serve {
     /// Where to listen
     #[arg(long, value_name = "ADDR:PORT", value_parser = value::listen, env = "GITFAAS_LISTEN", default_value = "0.0.0.0:5000")]
     pub(crate) listen: SocketAddr,
+    /// How long it serves on when it is stopped, telling that it is not ready, until callers are sent to another server
+    #[arg(long, value_name = "TIME", value_parser = value::duration, env = "GITFAAS_LEAVE_WAIT", default_value = "0s")]
+    pub(crate) leave_wait: Duration,
     /// How it keeps up with its source
     #[command(flatten)]
     pub(crate) following: Following,

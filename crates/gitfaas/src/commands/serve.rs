@@ -1,8 +1,9 @@
 //! `gitfaas serve`: serves for good; what runs when it stops goes on, and is found again at the next start.
 
 use gitfaas_server::api::WebhookSecrets;
-use gitfaas_server::engine::Refreshed;
+use gitfaas_server::engine::{Refreshed, Settings};
 use gitfaas_server::server::Config;
+use rustix::system::uname;
 use tokio::sync::mpsc;
 
 use super::functions;
@@ -37,7 +38,10 @@ pub(crate) async fn run(arguments: cli::Serve) -> anyhow::Result<Outcome> {
             (Runner::Kubernetes(Box::new(cluster)), config)
         }
     };
-    let config = Config { webhooks, ..config };
+    // Of several servers that share a ledger, people want to know which one.
+    let holder = uname().nodename().to_string_lossy().into_owned();
+    let settings = Settings { holder, ..config.settings };
+    let config = Config { webhooks, settings, leave: arguments.leave_wait, ..config };
     let place = Place { data, functions, cluster };
     let (reports, refreshes) = mpsc::unbounded_channel();
     let server = machine::start(source.clone(), place, config, Some(reports)).await?;

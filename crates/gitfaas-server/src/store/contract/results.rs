@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use gitfaas_core::id::Try;
 use gitfaas_core::response::Response;
+use gitfaas_core::run::{Phase, Run};
 
-use super::{Ground, accept, accepted, at, response};
+use super::{Ground, accept, accepted, at, moved, response};
 use crate::cluster::LogPart;
 use crate::store::StoreError;
 
@@ -90,6 +91,18 @@ pub(crate) async fn logs_replace_those_of_the_same_job_and_try_only(ground: &imp
     assert_eq!(store.logs(other, Try(1)).await, Ok(vec![part(1, "main", "1x"), part(2, "main", "again")]));
     store.put_logs(one, Try(1), "x", Vec::new()).await.expect("stored");
     assert_eq!(store.logs(one, Try(1)).await.map(|parts| parts.len()), Ok(2));
+}
+
+pub(crate) async fn logs_that_are_captured_are_not_replaced(ground: &impl Ground) {
+    let store = ground.open().await;
+    let run = accepted(&*store, &accept(1, "collect", &["a.yaml"])).await.remove(0);
+    store.put_logs(run.id, Try(1), "x", vec![part(1, "main", "said")]).await.expect("stored");
+    let ended = Run { logs_captured: true, ..moved(&run, Phase::Succeeded, 5) };
+    assert_eq!(store.settle(&run, &ended).await, Ok(true));
+    assert_eq!(store.put_logs(run.id, Try(1), "x", Vec::new()).await, Ok(()));
+    assert_eq!(store.logs(run.id, Try(1)).await, Ok(vec![part(1, "main", "said")]));
+    store.put_logs(run.id, Try(2), "x", vec![part(1, "main", "again")]).await.expect("stored");
+    assert_eq!(store.logs(run.id, Try(2)).await, Ok(vec![part(1, "main", "again")]), "of another try it says nothing");
 }
 
 pub(crate) async fn logs_come_by_job_attempt_and_container(ground: &impl Ground) {

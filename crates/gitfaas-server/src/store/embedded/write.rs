@@ -196,7 +196,10 @@ pub(super) fn put_logs(
     parts: &[LogPart],
 ) -> Result<(), Fault> {
     let key = run_key(run);
-    require_run(connection, key)?;
+    let held = read::run(connection, run)?.ok_or(StoreError::NotFound)?;
+    if held.logs_captured && held.try_no == try_no {
+        return Ok(());
+    }
     connection
         .prepare_cached("DELETE FROM log WHERE run = ?1 AND try = ?2 AND job = ?3")?
         .execute(params![key, try_no.0, job])?;
