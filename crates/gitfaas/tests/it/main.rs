@@ -17,7 +17,6 @@ mod events;
 mod examples;
 mod faults;
 mod hostile;
-mod kill;
 mod last_good;
 mod line;
 mod lineage;

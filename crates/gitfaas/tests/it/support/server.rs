@@ -89,7 +89,7 @@ impl Server {
         self
     }
 
-    async fn until_ready(&self) {
+    pub(crate) async fn until_ready(&self) {
         eventually("the server is ready", async || {
             let reply = self.http.get(format!("{}/readyz", self.url)).send().await.ok()?;
             reply.status().is_success().then_some(())

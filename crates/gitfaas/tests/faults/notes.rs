@@ -1,0 +1,58 @@
+//! What publishers note while they publish: a line for each answer, in a file, before the next message is sent.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use crate::audit::Acknowledged;
+
+/// The notes of all publishers of a load.
+pub(crate) struct Notes {
+    path: PathBuf,
+    file: Mutex<File>,
+}
+
+impl Notes {
+    /// New ones, in a file that there is not.
+    pub(crate) fn new(path: PathBuf) -> Self {
+        let file = Mutex::new(File::create_new(&path).expect("a file"));
+        Self { path, file }
+    }
+
+    /// That a message was accepted as this request.
+    pub(crate) fn acknowledged(&self, message: &str, topic: &str, request: &str) {
+        self.write(&format!("acknowledged {message} {topic} {request}\n"));
+    }
+
+    /// That nobody knows what became of a message that is not sent again.
+    pub(crate) fn perhaps(&self, message: &str, topic: &str) {
+        self.write(&format!("perhaps {message} {topic}\n"));
+    }
+
+    fn write(&self, line: &str) {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(line.as_bytes()).expect("written");
+    }
+
+    /// What was acknowledged so far, and how many messages were perhaps accepted.
+    pub(crate) fn read(&self) -> (Vec<Acknowledged>, usize) {
+        read(&self.path)
+    }
+}
+
+fn read(path: &Path) -> (Vec<Acknowledged>, usize) {
+    let text = std::fs::read_to_string(path).expect("the notes");
+    let (mut acknowledged, mut perhaps) = (Vec::new(), 0);
+    for line in text.lines() {
+        match line.split(' ').collect::<Vec<_>>()[..] {
+            ["acknowledged", message, topic, request] => acknowledged.push(Acknowledged {
+                message: message.to_owned(),
+                topic: topic.to_owned(),
+                request: request.to_owned(),
+            }),
+            ["perhaps", _, _] => perhaps += 1,
+            _ => panic!("a note that nobody wrote: {line}"),
+        }
+    }
+    (acknowledged, perhaps)
+}
