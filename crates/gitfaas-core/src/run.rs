@@ -57,7 +57,7 @@ impl Phase {
         !matches!(self, Self::Queued | Self::Applying | Self::Pending | Self::Running)
     }
 
-    /// Whether the try takes one of the slots of a topic with a `concurrency`: the cluster may have something of it.
+    /// Whether the cluster has something of the try, or may have it.
     pub const fn is_live(self) -> bool {
         matches!(self, Self::Applying | Self::Pending | Self::Running)
     }
@@ -299,6 +299,20 @@ impl Run {
     /// Whether it gave up and waits for somebody to decide: to be redriven, or purged.
     pub const fn is_dead_letter(&self) -> bool {
         matches!(self.phase, Phase::Failed | Phase::Interrupted | Phase::Unknown) && !self.purged
+    }
+
+    /// Whether it takes one of the slots of a topic with a `concurrency`: the cluster may have something of it that is
+    /// not over. A cancelled run keeps its slot until its processes have ended, and so does one that failed, or is to be
+    /// applied again, while a Job of it runs.
+    pub fn is_live(&self) -> bool {
+        self.phase.is_live() || self.live_jobs().next().is_some()
+    }
+
+    /// The run as it was planned, due at that moment: it was to be applied at its accept, and goes into its topic's line
+    /// after all.
+    #[must_use]
+    pub fn unmarked(self, due_at: Timestamp) -> Self {
+        Self { phase: Phase::Queued, mark: None, due_at: Some(due_at), ..self }
     }
 
     /// The Jobs of its present try that are not over.

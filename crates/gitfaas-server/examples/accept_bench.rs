@@ -19,7 +19,7 @@ use gitfaas_core::request::{Lineage, Request};
 use gitfaas_core::run::{Phase, Run};
 use gitfaas_server::clock::{Clock, SystemClock};
 use gitfaas_server::store::embedded::EmbeddedStore;
-use gitfaas_server::store::{Accept, Store};
+use gitfaas_server::store::{Accept, Room, Store};
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -197,7 +197,7 @@ fn message() -> Outcome<Accept> {
     };
     let function = "collect.yaml".parse()?;
     let run = Run::planned(RunId::derive(id, &function), request.topic.clone(), function, 0, now);
-    Ok(Accept { request, payload, runs: vec![(run, vec![manifest])], idempotency: None })
+    Ok(Accept { request, payload, runs: vec![(run, vec![manifest])], idempotency: None, room: Room::ENDLESS })
 }
 
 /// Resident memory of this process in KiB.

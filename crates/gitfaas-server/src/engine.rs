@@ -72,7 +72,7 @@ use self::roster::Roster;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, Reach};
 use crate::source::Source;
-use crate::store::Store;
+use crate::store::{Room, Store};
 use crate::telemetry::Metrics;
 
 /// How many ended Jobs have their logs kept, or are let go, at once.
@@ -93,6 +93,8 @@ pub struct Settings {
     pub apply_wait: Duration,
     /// How many runs are applied at once; further ones wait in the ledger.
     pub dispatches: usize,
+    /// How many runs may be queued before a publish that would have to wait is refused.
+    pub room: Room,
     /// How long to wait before applying again after a passing failure.
     pub backoff: Backoff,
     /// Bytes of log kept for each container of each attempt, counted from the end.
@@ -112,6 +114,7 @@ impl Default for Settings {
             holder: "gitfaas".to_owned(),
             apply_wait: Duration::from_secs(5),
             dispatches: 64,
+            room: Room { per_topic: 100_000, in_all: 1_000_000 },
             backoff: Backoff { first: Duration::from_secs(1), most: Duration::from_mins(1) },
             log_tail: 1024 * 1024,
             retention: Duration::from_hours(48),
@@ -160,6 +163,9 @@ pub struct Engine {
     turns: Semaphore,
     // A run that the ledger has as being applied, and that is not here, was left by a crash or an error.
     applying: Held,
+    // The same while it is being accepted, when nobody knows yet whether it is marked or queued: who takes what is queued
+    // must not pass it by, and so be out of order.
+    accepting: Held,
     capturing: Held,
     // Woken when a run was queued that may be due before the dispatcher's next look.
     queued: Notify,
@@ -192,6 +198,7 @@ impl Engine {
             lease: lease::Holding::default(),
             ids: Ids::default(),
             applying: Held::default(),
+            accepting: Held::default(),
             capturing: Held::default(),
             queued: Notify::new(),
             leaving: CancellationToken::new(),

@@ -56,8 +56,12 @@ pub trait Store: Send + Sync + 'static {
     async fn ready(&self) -> Result<(), StoreError>;
 
     /// Writes a request, its payload, its runs and their manifests in one durable step: all or nothing. Nothing is
-    /// written of what repeats or contradicts a request that was accepted under the same key, which is looked up in
-    /// that step.
+    /// written of what repeats or contradicts a request that was accepted under the same key, nor of what there is no
+    /// room for; both are looked up in that step.
+    ///
+    /// Runs that come marked are to be applied at once. When a queued run of the topic is due by the time the request
+    /// was received, they go [behind it](Acceptance::Behind): they are written [unmarked](Run::unmarked), due at that
+    /// time. What need not wait needs no room.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: nothing may be acknowledged.
@@ -87,8 +91,8 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Unavailable`].
     async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Vec<Run>, StoreError>;
 
-    /// Replaces `before` by `after` like [`settle`](Self::settle), if fewer than `most_live` runs of its topic are live
-    /// at that moment: counting and replacing are one step. A run that is live already has its slot.
+    /// Replaces `before` by `after` like [`settle`](Self::settle), if fewer than `most_live` runs of its topic [are
+    /// live](Run::is_live) at that moment: counting and replacing are one step. A run that is live already has its slot.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -106,7 +110,7 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Unavailable`].
     async fn due(&self, topic: &TopicName, order: Order, now: Timestamp, limit: usize) -> Result<Vec<Run>, StoreError>;
 
-    /// How many runs of a topic are live.
+    /// How many runs of a topic [are live](Run::is_live).
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -118,7 +122,8 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Unavailable`].
     async fn place(&self, run: &Run, now: Timestamp, most: u32) -> Result<Place, StoreError>;
 
-    /// How many runs are queued and live, of each topic that has such, by name; or of one topic alone.
+    /// How many runs are queued and live, of each topic that has such, by name; or of one topic alone. What it costs
+    /// grows with the topics and the live runs, not with the queued ones.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -262,6 +267,22 @@ pub struct Accept {
     pub runs: Vec<(Run, Vec<RecordedManifest>)>,
     /// The key under which its sender publishes it; kept for as long as the request.
     pub idempotency: Option<Idempotency>,
+    /// How much may be queued.
+    pub room: Room,
+}
+
+/// How many runs may be queued, those of an accept among them. What is tried again is not bounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Of one topic.
+    pub per_topic: u64,
+    /// Of all topics together.
+    pub in_all: u64,
+}
+
+impl Room {
+    /// As much as anybody wants.
+    pub const ENDLESS: Self = Self { per_topic: u64::MAX, in_all: u64::MAX };
 }
 
 /// What came of an accept.
@@ -273,6 +294,19 @@ pub enum Acceptance {
     Repeats(RequestId),
     /// This request was accepted under the same key, and for another message.
     Contradicts(RequestId),
+    /// It is a request of its own, and its runs, which came marked, are queued: others of the topic are due before them.
+    Behind,
+    /// Nothing was written: its runs would have to wait, and no more of them may.
+    Full(Bound),
+}
+
+/// Which bound of a [`Room`] was reached; the topic's, where both were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// That of the topic.
+    Topic,
+    /// That of all topics together.
+    All,
 }
 
 /// What came of [`Store::mark`].
@@ -298,7 +332,8 @@ pub struct Queue {
 /// Which of a topic's runs go first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// Those that are due the longest. Costs no more than what is given.
+    /// Those that are due the longest; of those due at the same time, the ones accepted first. Costs no more than what
+    /// is given.
     Due,
     /// Those accepted first: by request, and in the config's order within one. Walks past what waits for its next time.
     Accepted,

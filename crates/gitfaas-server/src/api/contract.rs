@@ -101,7 +101,7 @@ fn refusal(codes: &[ErrorCode]) -> Response {
     };
     let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("ProblemView"))).build();
     let mut response = ResponseBuilder::new().description(description).content("application/problem+json", problem);
-    if codes.iter().any(|code| status(*code).as_u16() == 503) {
+    if codes.iter().any(|code| matches!(status(*code).as_u16(), 429 | 503)) {
         let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).build();
         let header = HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds after which to ask again."));
         response = response.header("Retry-After", header.build());

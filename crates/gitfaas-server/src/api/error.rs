@@ -75,6 +75,7 @@ pub(crate) const fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::Unplannable | ErrorCode::HopLimit | ErrorCode::IdempotencyConflict => {
             StatusCode::UNPROCESSABLE_ENTITY
         }
+        ErrorCode::QueueFull => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::RecordDamaged | ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         ErrorCode::TopicBroken
         | ErrorCode::NoCatalog
@@ -83,6 +84,16 @@ pub(crate) const fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::ClusterUnavailable
         | ErrorCode::TooManyWaiting
         | ErrorCode::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+/// After how many seconds asking again may help.
+const fn retry_after(status: StatusCode) -> Option<&'static str> {
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => Some("1"),
+        // A queue that has filled up does not run empty in a moment.
+        StatusCode::TOO_MANY_REQUESTS => Some("5"),
+        _ => None,
     }
 }
 
@@ -107,8 +118,8 @@ impl IntoResponse for ApiError {
         let mut response = (status, Json(self.view())).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = retry_after(status) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));

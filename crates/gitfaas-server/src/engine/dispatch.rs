@@ -132,15 +132,16 @@ impl Engine {
         look: &mut Look,
     ) -> Result<(), EngineError> {
         let (store, now) = (&self.parts.store, self.now());
-        let due = match most_live {
-            None => store.due(topic, Order::Due, now, share).await?,
-            Some(most) => {
-                let free = u64::from(most.get()).saturating_sub(store.live(topic).await?);
-                let free = usize::try_from(free).unwrap_or(usize::MAX);
-                store.due(topic, Order::Accepted, now, free.min(share)).await?
-            }
+        let (order, mut free) = match most_live {
+            None => (Order::Due, u64::MAX),
+            Some(most) => (Order::Accepted, u64::from(most.get()).saturating_sub(store.live(topic).await?)),
         };
-        for run in due {
+        for run in store.due(topic, order, now, share).await? {
+            // What failed while a Job of it lives has its slot already.
+            if !run.is_live() {
+                let Some(left) = free.checked_sub(1) else { continue };
+                free = left;
+            }
             match self.take(run, most_live).await? {
                 Taken::Ours => look.taken += 1,
                 // A run of the topic that ends wakes the dispatcher.
@@ -160,6 +161,10 @@ impl Engine {
     /// Marks a run as ours and applies it in a task of its own, as soon as it may be one of those that are applied at
     /// once.
     async fn take(self: &Arc<Self>, run: Run, most_live: Option<NonZeroU32>) -> Result<Taken, EngineError> {
+        // What an accept has just written as marked is going to be applied there.
+        if run.phase == Phase::Applying && self.accepting.has(run.id) {
+            return Ok(Taken::NotOurs);
+        }
         let Some(hold) = self.applying.hold(run.id) else { return Ok(Taken::NotOurs) };
         let Ok(slot) = self.slots.clone().acquire_owned().await else { return Ok(Taken::NotOurs) };
         // What has waited for its slot until the server stops waits for the next start.

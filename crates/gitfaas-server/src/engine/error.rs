@@ -59,8 +59,10 @@ pub enum ErrorCode {
     SourceUnavailable,
     /// The cluster does not answer.
     ClusterUnavailable,
-    /// As many wait as may.
+    /// As many wait for changes as may.
     TooManyWaiting,
+    /// As many runs are queued as may be.
+    QueueFull,
     /// The server is about to stop.
     Stopping,
     /// A fault of this program.
@@ -69,7 +71,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::InvalidRequest,
         Self::InvalidJson,
         Self::InvalidEvent,
@@ -96,6 +98,7 @@ impl ErrorCode {
         Self::SourceUnavailable,
         Self::ClusterUnavailable,
         Self::TooManyWaiting,
+        Self::QueueFull,
         Self::Stopping,
         Self::Internal,
     ];
@@ -129,6 +132,7 @@ impl ErrorCode {
             Self::SourceUnavailable => "source-unavailable",
             Self::ClusterUnavailable => "cluster-unavailable",
             Self::TooManyWaiting => "too-many-waiting",
+            Self::QueueFull => "queue-full",
             Self::Stopping => "stopping",
             Self::Internal => "internal",
         }

@@ -23,6 +23,11 @@ impl Held {
         let fresh = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(run);
         fresh.then(|| Hold { held: self.clone(), run })
     }
+
+    /// Whether somebody has a run in hand.
+    pub(super) fn has(&self, run: RunId) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&run)
+    }
 }
 
 impl Drop for Hold {

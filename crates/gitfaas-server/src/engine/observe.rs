@@ -91,7 +91,7 @@ impl Engine {
 
     /// Wakes the dispatcher when a run that is live no more leaves a slot of its topic to the next.
     fn slot_may_be_free(&self, run: &Run) {
-        if !run.phase.is_live() && self.gate(&run.topic).concurrency.is_some() {
+        if !run.is_live() && self.gate(&run.topic).concurrency.is_some() {
             self.queued.notify_one();
         }
     }

@@ -23,7 +23,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
 use super::{Caller, Engine, EngineError, ErrorCode};
-use crate::store::{Accept, Acceptance};
+use crate::store::{Accept, Acceptance, Bound};
 
 /// How a publish is to be taken.
 #[derive(Debug, Clone)]
@@ -123,29 +123,39 @@ impl Engine {
         let held = self.gate(&request.topic).holds();
         let inline = !held && self.cut_off().is_none();
         let (runs, permit) = if inline { self.mark_inline(runs, now) } else { (unmarked(runs), None) };
-        let accepted = Accept { request, payload, runs, idempotency };
-        let runs: Vec<_> = accepted.runs.clone();
+        let accepted = Accept { request, payload, runs, idempotency, room: self.settings.room };
+        let (topic, mut runs) = (accepted.request.topic.clone(), accepted.runs.clone());
         // Before the ledger has them, so that nobody takes them for left by somebody.
-        let holds: Vec<_> = match &permit {
-            Some(_) => runs.iter().map(|(run, _)| self.applying.hold(run.id)).collect(),
-            None => Vec::new(),
-        };
-        if let Some(first) = before(self.parts.store.accept(accepted).await?)? {
+        let accepting: Vec<_> = runs.iter().map(|(run, _)| self.accepting.hold(run.id)).collect();
+        let acceptance = self.parts.store.accept(accepted).await?;
+        if let Some(first) = before(acceptance)? {
             return Ok(Accepted::Before(first));
         }
-        let Some(permit) = permit.map(Arc::new) else {
-            self.queued.notify_one();
-            let deadline = tokio::time::Instant::now() + apply_wait;
-            let queued = runs.into_iter().map(|(run, _)| {
-                let (engine, accepted) = (self.clone(), run.clone());
-                let verdict =
-                    held.then(|| self.tasks.spawn(async move { engine.verdict_in_line(run, deadline).await }));
-                Pending { accepted, verdict }
-            });
-            return Ok(Accepted::New(id, queued.collect()));
+        let pending = match (acceptance, permit) {
+            (Acceptance::Full(bound), _) => return Err(self.queue_full(&topic, bound).await),
+            (Acceptance::New, Some(permit)) => self.dispatch_inline(runs, permit, message),
+            (acceptance, _) => {
+                if acceptance == Acceptance::Behind {
+                    runs = runs.into_iter().map(|(run, manifests)| (run.unmarked(now), manifests)).collect();
+                }
+                self.queued.notify_one();
+                self.leave_queued(runs, held, apply_wait)
+            }
         };
-        let payload: Arc<str> = message.into();
-        let dispatched = runs.into_iter().zip(holds).map(|((run, manifests), hold)| {
+        drop(accepting);
+        Ok(Accepted::New(id, pending))
+    }
+
+    /// Applies the runs of a message, each in a task of its own.
+    fn dispatch_inline(
+        self: &Arc<Self>,
+        runs: Vec<Planned>,
+        permit: OwnedSemaphorePermit,
+        message: String,
+    ) -> Vec<Pending> {
+        let (permit, payload) = (Arc::new(permit), Arc::<str>::from(message));
+        let dispatched = runs.into_iter().map(|(run, manifests)| {
+            let hold = self.applying.hold(run.id);
             let (engine, payload, permit, accepted) = (self.clone(), payload.clone(), permit.clone(), run.clone());
             let verdict = self.tasks.spawn(async move {
                 let run = engine.apply(run, &manifests, &payload).await;
@@ -154,7 +164,33 @@ impl Engine {
             });
             Pending { accepted, verdict: Some(verdict) }
         });
-        Ok(Accepted::New(id, dispatched.collect()))
+        dispatched.collect()
+    }
+
+    /// Leaves the runs to the dispatcher. Those of a topic that is held may go at once nevertheless.
+    fn leave_queued(self: &Arc<Self>, runs: Vec<Planned>, held: bool, apply_wait: Duration) -> Vec<Pending> {
+        let deadline = tokio::time::Instant::now() + apply_wait;
+        let queued = runs.into_iter().map(|(run, _)| {
+            let (engine, accepted) = (self.clone(), run.clone());
+            let verdict = held.then(|| self.tasks.spawn(async move { engine.verdict_in_line(run, deadline).await }));
+            Pending { accepted, verdict }
+        });
+        queued.collect()
+    }
+
+    /// Says which queue is full, and how long it is.
+    async fn queue_full(&self, topic: &TopicName, bound: Bound) -> EngineError {
+        let of = (bound == Bound::Topic).then_some(topic);
+        let loads = self.parts.store.loads(of).await.unwrap_or_default();
+        let queued: u64 = loads.iter().map(|load| load.queued).sum();
+        let (whose, most) = match bound {
+            Bound::Topic => (format!("of the topic `{topic}`"), self.settings.room.per_topic),
+            Bound::All => ("of all topics together".to_owned(), self.settings.room.in_all),
+        };
+        let detail = format!(
+            "the queue is full: {queued} runs {whose} wait to be applied, of {most} at most; publish again later, nothing was stored"
+        );
+        EngineError::new(ErrorCode::QueueFull, detail)
     }
 
     /// The runs of a request that was accepted before, as they stand once each has a verdict that can come by then.
@@ -270,7 +306,7 @@ pub(super) enum Accepted {
 /// The request that was accepted before, if there is one.
 fn before(acceptance: Acceptance) -> Result<Option<RequestId>, EngineError> {
     match acceptance {
-        Acceptance::New => Ok(None),
+        Acceptance::New | Acceptance::Behind | Acceptance::Full(_) => Ok(None),
         Acceptance::Repeats(request) => Ok(Some(request)),
         Acceptance::Contradicts(request) => Err(EngineError::new(
             ErrorCode::IdempotencyConflict,

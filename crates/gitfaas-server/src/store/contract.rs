@@ -14,6 +14,7 @@ pub(super) mod queue;
 pub(super) mod repeating;
 pub(super) mod results;
 pub(super) mod retention;
+pub(super) mod room;
 pub(super) mod settling;
 
 use std::sync::Arc;
@@ -30,7 +31,7 @@ use gitfaas_core::response::Response;
 use gitfaas_core::run::{Mark, Phase, Reason, Run};
 use jiff::Timestamp;
 
-use super::{Accept, Store};
+use super::{Accept, Room, Store};
 
 /// A place for one ledger.
 #[async_trait]
@@ -69,6 +70,14 @@ macro_rules! contract {
             repeating::the_same_key_with_another_message_is_refused_and_writes_nothing
             repeating::of_many_with_one_key_at_once_one_is_new
             repeating::a_key_lasts_as_long_as_its_request
+            room::who_is_to_be_applied_at_once_goes_behind_who_is_due
+            room::nobody_goes_behind_who_waits_for_its_next_time
+            room::nobody_goes_behind_what_is_not_queued_or_another_topics
+            room::what_there_is_no_room_for_is_not_written
+            room::who_would_go_behind_needs_room
+            room::what_repeats_needs_no_room
+            room::who_leaves_a_queue_makes_room_and_who_comes_back_takes_it
+            room::of_many_at_once_no_more_are_accepted_than_there_is_room_for
             settling::settle_replaces_exactly_what_was_read
             settling::settle_with_an_old_reading_changes_nothing
             settling::settle_tells_apart_what_differs_in_one_field
@@ -77,6 +86,7 @@ macro_rules! contract {
             settling::one_of_many_that_settle_at_once_wins
             settling::a_mark_is_kept_whole
             line::due_runs_come_longest_due_first
+            line::runs_due_at_the_same_time_come_as_they_were_accepted
             line::due_includes_its_moment_and_nothing_later
             line::due_gives_no_more_than_asked
             line::only_queued_runs_are_due
@@ -87,6 +97,8 @@ macro_rules! contract {
             line::nothing_queued_means_no_queue
             line::a_mark_takes_a_slot_and_an_end_gives_it_back
             line::what_is_live_already_can_be_marked_again
+            line::a_run_that_is_over_keeps_its_slot_while_a_job_of_it_is_not
+            line::a_queued_run_with_a_job_that_lives_has_its_slot
             line::a_mark_of_what_changed_changes_nothing
             line::of_many_that_mark_at_once_no_more_than_may_be_live_get_a_slot
             line::a_place_counts_who_is_due_before
@@ -205,7 +217,7 @@ pub(super) fn accept(milliseconds: i64, topic: &str, functions: &[&str]) -> Acce
             Run::planned(RunId::derive(id, &function), request.topic.clone(), function, ordinal, at(milliseconds));
         (run, vec![manifest("first"), manifest("second")])
     });
-    Accept { runs: runs.collect(), request, payload, idempotency: None }
+    Accept { runs: runs.collect(), request, payload, idempotency: None, room: Room::ENDLESS }
 }
 
 /// A recorded manifest with holes.

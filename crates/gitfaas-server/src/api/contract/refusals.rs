@@ -3,8 +3,8 @@
 use crate::engine::ErrorCode::{
     self, AmbiguousAnswer, ClusterUnavailable, Forbidden, ForeignOrigin, HopLimit, IdempotencyConflict, Internal,
     InvalidEvent, InvalidJson, InvalidRequest, InvalidSignature, InvalidToken, NoCatalog, NotDeadLetter, NotFound,
-    NotSettled, PausedByConfig, RecordDamaged, SlowBody, SourceUnavailable, Stopping, StoreUnavailable, TooLarge,
-    TooManyWaiting, TopicBroken, UnknownTopic, Unplannable, WebhooksOff,
+    NotSettled, PausedByConfig, QueueFull, RecordDamaged, SlowBody, SourceUnavailable, Stopping, StoreUnavailable,
+    TooLarge, TooManyWaiting, TopicBroken, UnknownTopic, Unplannable, WebhooksOff,
 };
 
 /// What every operation can be refused with.
@@ -31,6 +31,7 @@ pub(super) const BY_OPERATION: &[(&str, &[ErrorCode])] = &[
             Unplannable,
             HopLimit,
             IdempotencyConflict,
+            QueueFull,
             NoCatalog,
             TopicBroken,
             RecordDamaged,
@@ -98,6 +99,7 @@ pub(super) const BY_OPERATION: &[(&str, &[ErrorCode])] = &[
             UnknownTopic,
             Unplannable,
             HopLimit,
+            QueueFull,
             RecordDamaged,
             NoCatalog,
             TopicBroken,

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use gitfaas_core::run::{Phase, Run};
+use gitfaas_core::run::{JobState, ObjectKey, Phase, Run, RunObject};
 use gitfaas_core::topic::TopicName;
 
 use super::{Ground, accept, accepted, at, ids, moved, settled};
@@ -37,6 +37,19 @@ pub(crate) async fn due_runs_come_longest_due_first(ground: &impl Ground) {
     let store = ground.open().await;
     let runs = queued(&*store, &[30, 10, 20]).await;
     assert_eq!(due(&*store, Order::Due, 100, 10).await, [runs[1].clone(), runs[2].clone(), runs[0].clone()]);
+}
+
+pub(crate) async fn runs_due_at_the_same_time_come_as_they_were_accepted(ground: &impl Ground) {
+    let store = ground.open().await;
+    let names = [["a.yaml", "b.yaml", "c.yaml"], ["c.yaml", "b.yaml", "a.yaml"]];
+    let mut expected = Vec::new();
+    for (milliseconds, names) in (1..).zip(names) {
+        for run in accepted(&*store, &accept(milliseconds, "collect", &names)).await {
+            expected.push(settled(&*store, &run, Phase::Queued, 50).await);
+        }
+    }
+    assert!(!ids(&expected).is_sorted(), "the test does not tell the orders apart");
+    assert_eq!(due(&*store, Order::Due, 100, 10).await, expected);
 }
 
 pub(crate) async fn due_includes_its_moment_and_nothing_later(ground: &impl Ground) {
@@ -153,6 +166,41 @@ pub(crate) async fn what_is_live_already_can_be_marked_again(ground: &impl Groun
     assert_eq!(marked(&*store, &runs[0], Some(1)).await, Marking::Marked);
     let left = moved(&runs[0], Phase::Applying, 9);
     assert_eq!(store.mark(&left, &moved(&left, Phase::Applying, 12), NonZeroU32::new(1)).await, Ok(Marking::Marked));
+}
+
+/// The run with a Job in this state.
+fn with_job(run: &Run, state: JobState) -> Run {
+    let (api_version, kind, name) = ("batch/v1".to_owned(), "Job".to_owned(), "said-7".to_owned());
+    let key = ObjectKey { api_version, kind, namespace: None, name };
+    Run { objects: vec![RunObject { key, job: Some(state) }], ..run.clone() }
+}
+
+pub(crate) async fn a_run_that_is_over_keeps_its_slot_while_a_job_of_it_is_not(ground: &impl Ground) {
+    let mut store = ground.open().await;
+    let mut runs = queued(&*store, &[1; 7]).await;
+    let next = runs.remove(0);
+    for (phase, run) in [Phase::Cancelled, Phase::Failed, Phase::Unknown, Phase::Expired].into_iter().zip(runs) {
+        let ending = with_job(&moved(&run, phase, 9), JobState::Running);
+        assert_eq!(store.settle(&run, &ending).await, Ok(true));
+        store = ground.reopen(store).await;
+        assert_eq!(store.live(&topic("collect")).await, Ok(1), "{phase}");
+        assert_eq!(marked(&*store, &next, Some(1)).await, Marking::Full, "{phase}");
+        let ended = with_job(&ending, JobState::Succeeded);
+        assert_eq!(store.settle(&ending, &ended).await, Ok(true));
+        assert_eq!(store.live(&topic("collect")).await, Ok(0), "{phase}");
+    }
+    assert_eq!(marked(&*store, &next, Some(1)).await, Marking::Marked);
+}
+
+pub(crate) async fn a_queued_run_with_a_job_that_lives_has_its_slot(ground: &impl Ground) {
+    let store = ground.open().await;
+    let runs = queued(&*store, &[1, 1]).await;
+    let again = with_job(&runs[1], JobState::Pending { reason: None });
+    assert_eq!(store.settle(&runs[1], &again).await, Ok(true));
+    assert_eq!(store.loads(None).await, Ok(vec![Load { topic: topic("collect"), queued: 2, live: 1 }]));
+    assert_eq!(marked(&*store, &runs[0], Some(1)).await, Marking::Full);
+    assert_eq!(marked(&*store, &again, Some(1)).await, Marking::Marked);
+    assert_eq!(store.loads(None).await, Ok(vec![Load { topic: topic("collect"), queued: 1, live: 1 }]));
 }
 
 pub(crate) async fn a_mark_of_what_changed_changes_nothing(ground: &impl Ground) {

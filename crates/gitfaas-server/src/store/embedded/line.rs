@@ -1,6 +1,7 @@
 //! The statements about the lines of topics: who is in them, who comes next, and the slots at their end.
 //!
-//! A line is walked in an index that has all a walk looks at; only what is given is read from the table.
+//! A line is walked in an index that has all a walk looks at; only what is given is read from the table. How long it is
+//! need not be counted: triggers keep that with each change of a run.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -14,14 +15,14 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::fault::Fault;
 use super::record::{self, collect, damaged, isolate, nanoseconds, run_key};
 use super::write;
-use crate::store::{Load, Marking, Order, Place, Queue};
+use crate::store::{Bound, Load, Marking, Order, Place, Queue, Room};
 
 /// The first topic after a name that has queued runs.
 pub(super) const NEXT_TOPIC: &str = "SELECT topic FROM run INDEXED BY run_due
     WHERE phase = 'queued' AND topic > ?1 ORDER BY topic LIMIT 1";
 /// What is due in a topic, the longest due first.
 pub(super) const LONGEST_DUE: &str = "SELECT id, record, phase FROM run INDEXED BY run_due
-    WHERE phase = 'queued' AND topic = ?1 AND due_at <= ?2 ORDER BY due_at, id";
+    WHERE phase = 'queued' AND topic = ?1 AND due_at <= ?2 ORDER BY due_at, substr(id, 1, 16), ordinal";
 /// What is due in a topic, the first accepted first.
 pub(super) const FIRST_ACCEPTED: &str = "SELECT id FROM run INDEXED BY run_in_line
     WHERE phase = 'queued' AND topic = ?1 AND due_at <= ?2 ORDER BY substr(id, 1, 16), ordinal";
@@ -31,14 +32,17 @@ pub(super) const AHEAD: &str = "SELECT count(*) FROM (SELECT 1 FROM run INDEXED 
         AND substr(id, 1, 16) <= ?3 AND (substr(id, 1, 16) < ?3 OR ordinal < ?4) LIMIT ?5)";
 /// How many are live in a topic, counted no further than a limit.
 pub(super) const LIVE: &str = "SELECT count(*) FROM (SELECT 1 FROM run INDEXED BY run_live
-    WHERE phase IN ('applying', 'pending', 'running') AND topic = ?1 LIMIT ?2)";
-const QUEUED: &str = "SELECT topic, count(*) FROM run INDEXED BY run_due
-    WHERE phase = 'queued' AND topic BETWEEN ?1 AND ?2 GROUP BY topic";
+    WHERE live = 1 AND topic = ?1 LIMIT ?2)";
+/// How many are queued in a topic, or in all of them, which have no name.
+pub(super) const QUEUED: &str = "SELECT queued FROM line WHERE topic = ?1";
+const ALL_QUEUED: &str = "SELECT topic, queued FROM line WHERE topic BETWEEN ?1 AND ?2";
 const ALL_LIVE: &str = "SELECT topic, count(*) FROM run INDEXED BY run_live
-    WHERE phase IN ('applying', 'pending', 'running') AND topic BETWEEN ?1 AND ?2 GROUP BY topic";
+    WHERE live = 1 AND topic BETWEEN ?1 AND ?2 GROUP BY topic";
 
-/// From before the first topic's name to behind the last one's.
-const ALL: [&str; 2] = ["", "\u{10ffff}"];
+/// From the first topic's name, which has a letter at least, to behind the last one's.
+const ALL: [&str; 2] = ["\u{1}", "\u{10ffff}"];
+/// In place of a topic's name: what counts for all of them.
+const EVERY_TOPIC: &str = "";
 
 pub(super) fn mark(
     connection: &Connection,
@@ -47,13 +51,38 @@ pub(super) fn mark(
     most_live: Option<NonZeroU32>,
 ) -> Result<Marking, Fault> {
     if let Some(most) = most_live.map(NonZeroU32::get)
-        && !before.phase.is_live()
+        && !before.is_live()
         && live(connection, &before.topic, most.into())? >= u64::from(most)
     {
         return Ok(Marking::Full);
     }
     let settled = write::settle(connection, before, after, record)?;
     Ok(if settled { Marking::Marked } else { Marking::Changed })
+}
+
+/// Whether a queued run of the topic is due. A damaged one is before nobody.
+pub(super) fn is_due(connection: &Connection, topic: &TopicName, now: Timestamp) -> Result<bool, Fault> {
+    let mut first = connection.prepare_cached(LONGEST_DUE)?;
+    let due = first.query(params![topic.as_str(), nanoseconds(now)])?;
+    Ok(!collect(due, 1, record::run)?.is_empty())
+}
+
+/// The bound that so many more queued runs of a topic would pass.
+pub(super) fn passed(
+    connection: &Connection,
+    topic: &TopicName,
+    room: Room,
+    more: u64,
+) -> Result<Option<Bound>, Fault> {
+    let mut queued = connection.prepare_cached(QUEUED)?;
+    for (name, most, bound) in [(topic.as_str(), room.per_topic, Bound::Topic), (EVERY_TOPIC, room.in_all, Bound::All)]
+    {
+        let there: Option<i64> = queued.query_row([name], |row| row.get(0)).optional()?;
+        if there.map_or(0, i64::unsigned_abs).saturating_add(more) > most {
+            return Ok(Some(bound));
+        }
+    }
+    Ok(None)
 }
 
 pub(super) fn live(connection: &Connection, topic: &TopicName, most: i64) -> Result<u64, Fault> {
@@ -119,7 +148,7 @@ pub(super) fn place(connection: &Connection, run: &Run, now: Timestamp, most: u3
 
 pub(super) fn loads(connection: &Connection, of: Option<&TopicName>) -> Result<Vec<Load>, Fault> {
     let mut counted: BTreeMap<String, [u64; 2]> = BTreeMap::new();
-    for (place, sql) in [QUEUED, ALL_LIVE].into_iter().enumerate() {
+    for (place, sql) in [ALL_QUEUED, ALL_LIVE].into_iter().enumerate() {
         let mut statement = connection.prepare_cached(sql)?;
         let mut rows = statement.query(of.map_or(ALL, |topic| [topic.as_str(); 2]))?;
         while let Some(row) = rows.next()? {

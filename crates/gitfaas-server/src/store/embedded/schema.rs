@@ -16,7 +16,7 @@ pub(super) const APPLICATION_ID: i32 = 0x6766_6173;
 pub(super) const VERSION: usize = MIGRATIONS.len();
 
 /// Each brings a ledger from the version of its index to the next.
-const MIGRATIONS: &[&str] = &[FIRST, LINES, KEYS, DEAD_LETTERS];
+const MIGRATIONS: &[&str] = &[FIRST, LINES, KEYS, DEAD_LETTERS, LENGTHS];
 
 const FIRST: &str = "
 CREATE TABLE ledger (
@@ -124,6 +124,39 @@ DROP INDEX request_ended;
 CREATE INDEX request_ended ON request (dead, ended_at) WHERE ended_at IS NOT NULL;
 ";
 
+/// How long each line is, and that of no name all of them together; which runs are live by more than their phase; and
+/// lines that go by acceptance where runs are due at the same time.
+const LENGTHS: &str = "
+CREATE TABLE line (topic TEXT PRIMARY KEY, queued INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO line SELECT topic, count(*) FROM run WHERE phase = 'queued' GROUP BY topic;
+INSERT INTO line SELECT '', coalesce(sum(queued), 0) FROM line;
+CREATE TRIGGER run_queued AFTER INSERT ON run WHEN NEW.phase = 'queued' BEGIN
+    INSERT INTO line VALUES (NEW.topic, 1) ON CONFLICT DO UPDATE SET queued = queued + 1;
+    UPDATE line SET queued = queued + 1 WHERE topic = '';
+END;
+CREATE TRIGGER run_queued_again AFTER UPDATE OF phase ON run WHEN OLD.phase <> 'queued' AND NEW.phase = 'queued' BEGIN
+    INSERT INTO line VALUES (NEW.topic, 1) ON CONFLICT DO UPDATE SET queued = queued + 1;
+    UPDATE line SET queued = queued + 1 WHERE topic = '';
+END;
+CREATE TRIGGER run_taken AFTER UPDATE OF phase ON run WHEN OLD.phase = 'queued' AND NEW.phase <> 'queued' BEGIN
+    UPDATE line SET queued = queued - 1 WHERE topic IN (OLD.topic, '');
+    DELETE FROM line WHERE topic = OLD.topic AND queued = 0;
+END;
+CREATE TRIGGER run_forgotten AFTER DELETE ON run WHEN OLD.phase = 'queued' BEGIN
+    UPDATE line SET queued = queued - 1 WHERE topic IN (OLD.topic, '');
+    DELETE FROM line WHERE topic = OLD.topic AND queued = 0;
+END;
+
+ALTER TABLE run ADD COLUMN live INTEGER NOT NULL DEFAULT 0;
+UPDATE run SET live = 1 WHERE phase IN ('applying', 'pending', 'running')
+    OR CASE WHEN json_valid(record) THEN EXISTS (SELECT 1 FROM json_each(record, '$.objects')
+        WHERE CASE type WHEN 'object' THEN json_extract(value, '$.job.state') END IN ('pending', 'running')) END;
+DROP INDEX run_live;
+CREATE INDEX run_live ON run (topic) WHERE live = 1;
+DROP INDEX run_due;
+CREATE INDEX run_due ON run (topic, due_at, substr(id, 1, 16), ordinal) WHERE phase = 'queued';
+";
+
 /// Brings a ledger of `version` to [`VERSION`], each step in a transaction of its own.
 pub(super) fn migrate(connection: &mut Connection, version: usize) -> rusqlite::Result<()> {
     for (seen, migration) in MIGRATIONS.iter().enumerate().skip(version) {
@@ -140,12 +173,18 @@ pub(super) fn migrate(connection: &mut Connection, version: usize) -> rusqlite::
 mod tests {
     use super::*;
 
-    /// All tables and indexes of a ledger that began at a version.
-    fn tables(began: usize) -> Vec<(String, String)> {
-        let mut connection = Connection::open_in_memory().expect("opened");
+    /// A ledger that began at a version.
+    fn begun(began: usize) -> Connection {
+        let connection = Connection::open_in_memory().expect("opened");
         for migration in &MIGRATIONS[..began] {
             connection.execute_batch(migration).expect("an older ledger");
         }
+        connection
+    }
+
+    /// All tables and indexes of a ledger that began at a version.
+    fn tables(began: usize) -> Vec<(String, String)> {
+        let mut connection = begun(began);
         migrate(&mut connection, began).expect("migrated");
         let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).expect("read");
         assert!(began == VERSION || usize::try_from(version) == Ok(VERSION), "from {began} to {version}");
@@ -154,6 +193,38 @@ mod tests {
             .expect("prepared");
         let rows = read.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("read");
         rows.map(|row| row.expect("a row")).collect()
+    }
+
+    #[test]
+    fn lines_and_slots_of_an_earlier_version_are_counted_whatever_its_records_are() {
+        let before = MIGRATIONS.iter().position(|migration| *migration == LENGTHS).expect("a migration");
+        let mut connection = begun(before);
+        let live = r#"{"objects":[{"name":"a"},{"job":{"state":"succeeded"}},{"job":{"state":"pending"}}]}"#;
+        let over = r#"{"objects":[{"job":{"state":"failed"}},{"job":7}]}"#;
+        let written = [
+            ("a", "collect", "queued", "{}"),
+            ("b", "collect", "queued", "no record"),
+            ("c", "audit", "queued", live),
+            ("d", "audit", "cancelled", live),
+            ("e", "audit", "applying", "[7]"),
+            ("f", "audit", "failed", over),
+            ("g", "audit", "failed", r#"{"objects":["text",7]}"#),
+            ("h", "audit", "failed", "7"),
+        ];
+        for (id, topic, phase, record) in written {
+            let sql = "INSERT INTO run (id, topic, ordinal, phase, manifests, record) VALUES (?1, ?2, 0, ?3, 0, ?4)";
+            connection.execute(sql, (id.as_bytes(), topic, phase, record)).expect("written");
+        }
+        migrate(&mut connection, before).expect("migrated");
+        let rows = |sql| {
+            let mut read = connection.prepare(sql).expect("prepared");
+            let rows = read.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("read");
+            rows.collect::<Result<Vec<(String, i64)>, _>>().expect("rows")
+        };
+        let lines = [("", 3), ("audit", 1), ("collect", 2)].map(|(topic, queued)| (topic.to_owned(), queued));
+        assert_eq!(rows("SELECT topic, queued FROM line ORDER BY topic"), lines);
+        let live = ["c", "d", "e"].map(|id| (id.to_owned(), 1));
+        assert_eq!(rows("SELECT CAST(id AS TEXT), live FROM run WHERE live ORDER BY id"), live);
     }
 
     #[test]

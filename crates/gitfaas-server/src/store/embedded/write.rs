@@ -5,13 +5,13 @@ use bytes::Bytes;
 use gitfaas_core::id::{RequestId, RunId, Try};
 use gitfaas_core::idempotency::Idempotency;
 use gitfaas_core::response::Response;
-use gitfaas_core::run::Run;
+use gitfaas_core::run::{Phase, Run};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::Fault;
-use super::read;
 use super::record::{self, ended_at, nanoseconds, run_key, run_keys};
+use super::{line, read};
 use crate::cluster::LogPart;
 use crate::store::{Accept, Acceptance, StoreError};
 
@@ -38,12 +38,38 @@ impl Accepted {
     }
 
     pub(super) fn write(&self, connection: &Connection) -> Result<Acceptance, Fault> {
-        let request = &self.accept.request;
-        if let Some(idempotency) = &self.accept.idempotency {
+        let Accept { request, runs, idempotency, room, .. } = &self.accept;
+        if let Some(idempotency) = idempotency {
             match read::accepted_under(connection, idempotency)? {
-                Acceptance::New => keep_key(connection, idempotency, request.id)?,
+                Acceptance::New => {}
                 known => return Ok(known),
             }
+        }
+        let marked = runs.iter().any(|(run, _)| run.phase == Phase::Applying);
+        let behind = marked && line::is_due(connection, &request.topic, request.received_at)?;
+        let queued = runs.iter().filter(|(run, _)| behind || run.phase == Phase::Queued).count() as u64;
+        if queued > 0
+            && let Some(bound) = line::passed(connection, &request.topic, *room, queued)?
+        {
+            return Ok(Acceptance::Full(bound));
+        }
+        self.insert_request(connection)?;
+        for ((run, _), (record, manifests)) in runs.iter().zip(&self.runs) {
+            if behind {
+                let run = run.clone().unmarked(request.received_at);
+                insert_run(connection, &run, &record::encode(&run)?, manifests)?;
+            } else {
+                insert_run(connection, run, record, manifests)?;
+            }
+        }
+        Ok(if behind { Acceptance::Behind } else { Acceptance::New })
+    }
+
+    /// Everything but the runs.
+    fn insert_request(&self, connection: &Connection) -> Result<(), Fault> {
+        let request = &self.accept.request;
+        if let Some(idempotency) = &self.accept.idempotency {
+            keep_key(connection, idempotency, request.id)?;
         }
         connection.prepare_cached("INSERT INTO payload (body) VALUES (?1)")?.execute([self.accept.payload.as_ref()])?;
         let payload = connection.last_insert_rowid();
@@ -60,10 +86,7 @@ impl Accepted {
                 self.ended_at(),
                 self.request
             ])?;
-        for ((run, _), (record, manifests)) in self.accept.runs.iter().zip(&self.runs) {
-            insert_run(connection, run, record, manifests)?;
-        }
-        Ok(Acceptance::New)
+        Ok(())
     }
 
     /// When the request is over already: it may have no run at all.
@@ -86,8 +109,8 @@ fn insert_run(connection: &Connection, run: &Run, record: &str, manifests: &str)
     let manifests = connection.last_insert_rowid();
     connection
         .prepare_cached(
-            "INSERT INTO run (id, topic, ordinal, phase, due_at, ended_at, manifests, record)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO run (id, topic, ordinal, phase, due_at, ended_at, manifests, record, live)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
         .execute(params![
             run_key(run.id),
@@ -97,7 +120,8 @@ fn insert_run(connection: &Connection, run: &Run, record: &str, manifests: &str)
             run.due_at.map(nanoseconds),
             ended_at(run),
             manifests,
-            record
+            record,
+            run.is_live()
         ])?;
     Ok(())
 }
@@ -115,8 +139,15 @@ pub(super) fn settle(connection: &Connection, before: &Run, after: &Run, record:
         return Ok(false);
     }
     connection
-        .prepare_cached("UPDATE run SET phase = ?2, due_at = ?3, ended_at = ?4, record = ?5 WHERE id = ?1")?
-        .execute(params![key, after.phase.as_str(), after.due_at.map(nanoseconds), ended_at(after), record])?;
+        .prepare_cached("UPDATE run SET phase = ?2, due_at = ?3, ended_at = ?4, record = ?5, live = ?6 WHERE id = ?1")?
+        .execute(params![
+            key,
+            after.phase.as_str(),
+            after.due_at.map(nanoseconds),
+            ended_at(after),
+            record,
+            after.is_live()
+        ])?;
     if before.is_dead_letter() != after.is_dead_letter() {
         list_dead_letter(connection, after)?;
     }

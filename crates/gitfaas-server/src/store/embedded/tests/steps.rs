@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, StatementStatus};
 
 use super::Folder;
-use crate::store::Order;
 use crate::store::contract::{Ground as _, accept, accepted, at, settled};
 use crate::store::embedded::line;
+use crate::store::{Order, Room};
 
 /// A ledger with a queued run in two topics and a live one in the first, and with so many queued behind those of the
 /// second.
@@ -31,7 +31,7 @@ async fn with_backlog(count: u32) -> (Folder, Vec<Run>) {
 }
 
 /// The steps of each statement after every kind of look was taken.
-fn steps(connection: &Connection, runs: &[Run]) -> [i32; 5] {
+fn steps(connection: &Connection, runs: &[Run]) -> [i32; 6] {
     let (audit, collect): (&TopicName, &TopicName) = (&runs[1].topic, &runs[2].topic);
     let last = RunId::derive(RequestId::from_bytes([0xff; 16]), &runs[2].function);
     let last = Run { id: last, ..runs[2].clone() };
@@ -46,7 +46,8 @@ fn steps(connection: &Connection, runs: &[Run]) -> [i32; 5] {
         Ok((queues, due, ahead.into_iter().collect::<Result<Vec<_>, _>>()?, line::live(connection, audit, 9)?))
     };
     assert_eq!(found().ok(), Some((2, vec![1; 4], vec![0, 0, 9], 1)));
-    [line::NEXT_TOPIC, line::LONGEST_DUE, line::FIRST_ACCEPTED, line::AHEAD, line::LIVE].map(|sql| {
+    assert_eq!(line::passed(connection, collect, Room::ENDLESS, 1).ok(), Some(None));
+    [line::NEXT_TOPIC, line::LONGEST_DUE, line::FIRST_ACCEPTED, line::AHEAD, line::LIVE, line::QUEUED].map(|sql| {
         // The statement that ran, from the connection's cache.
         connection.prepare_cached(sql).expect("prepared").get_status(StatementStatus::VmStep)
     })
