@@ -10,6 +10,7 @@ mod replicas;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -37,6 +38,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Which life of a server this is: one more than that of the one that opened the ledger before.
     fn epoch(&self) -> u64;
+
+    /// The window of loss: how much of what it acknowledged last it may have lost when it is back after its machine, or
+    /// its primary, failed. Nothing where each write is on the disk before it is answered.
+    fn window_of_loss(&self) -> Duration;
 
     /// Renews the lease of this life of the server, and that of leading, which is taken when nobody has it: one of
     /// those that share the ledger leads. A life whose lease ran out has it again with the next call, and what it led is

@@ -16,8 +16,8 @@ use super::{Engine, EngineError, jitter};
 
 /// The longest time between two renewals, where a lease lasts for good.
 const LONGEST: Duration = Duration::from_hours(1);
-/// How often a lease is renewed while it lasts: two may fail before it is over.
-const RENEWALS: u32 = 3;
+/// How often a lease is renewed while it lasts: three may fail before it is over.
+const RENEWALS: u32 = 4;
 
 /// What was held when it was last renewed.
 #[derive(Debug, Default)]

@@ -188,6 +188,12 @@ impl Engine {
     /// Lets go of Jobs. What fails is tried again until the server stops; then the next one does it, when the cluster
     /// tells of the Job.
     async fn release(&self, run: RunId, jobs: &[ObjectKey]) {
+        // A ledger that loses its last moments says that the try is not over yet, and it is applied again: as long as that
+        // may be, the Job has to be there, or it would be made twice.
+        let settling = tokio::time::sleep(self.parts.store.window_of_loss());
+        if self.stopping.run_until_cancelled(settling).await.is_none() {
+            return;
+        }
         for job in jobs {
             let mut failures = 0;
             while let Err(error) = self.in_turn(self.parts.cluster.release(job)).await {

@@ -112,6 +112,10 @@ impl Store for EmbeddedStore {
         self.epoch
     }
 
+    fn window_of_loss(&self) -> Duration {
+        Duration::ZERO
+    }
+
     async fn renew(&self) -> Result<Lease, StoreError> {
         // The lock on the file is the lease.
         Ok(Lease { leads: true, lives: [self.epoch].into(), lasts: Duration::MAX })
