@@ -25,6 +25,7 @@ mod pods;
 mod readme;
 mod repeats;
 mod replay;
+mod rights;
 mod rules;
 mod runs;
 mod seed;
