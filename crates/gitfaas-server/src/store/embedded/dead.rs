@@ -12,10 +12,11 @@ use crate::store::DeadLetterQuery;
 const BEGIN: [u8; 22] = [0xff; 22];
 
 /// The joins are written as `CROSS JOIN`, which `SQLite` takes in the order it stands in: along the list.
-const ALL: &str = "SELECT run.id, run.record, run.phase FROM dead_letter CROSS JOIN run ON run.id = dead_letter.run
+const ALL: &str =
+    "SELECT run.id, run.record, run.phase, run.crc FROM dead_letter CROSS JOIN run ON run.id = dead_letter.run
     WHERE dead_letter.run < ?1 AND (?2 IS NULL OR dead_letter.function = ?2) AND (?3 IS NULL OR dead_letter.reason = ?3)
     ORDER BY dead_letter.run DESC";
-const OF_TOPIC: &str = "SELECT run.id, run.record, run.phase
+const OF_TOPIC: &str = "SELECT run.id, run.record, run.phase, run.crc
     FROM dead_letter INDEXED BY dead_letter_of_topic CROSS JOIN run ON run.id = dead_letter.run
     WHERE dead_letter.topic = ?4 AND dead_letter.run < ?1
         AND (?2 IS NULL OR dead_letter.function = ?2) AND (?3 IS NULL OR dead_letter.reason = ?3)

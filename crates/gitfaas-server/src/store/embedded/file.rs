@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use gitfaas_core::key::LedgerKey;
 use rusqlite::wal::CheckpointMode;
-use rusqlite::{Connection, ErrorCode, OpenFlags, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
 
-use super::schema;
+use super::fault::Fault;
+use super::{record, schema};
 use crate::store::StoreError;
 
 /// How long a connection waits for another one's lock. Only a checkpoint waits for readers, and those are short.
@@ -93,7 +94,13 @@ pub(super) fn open(path: &Path) -> Result<(Connection, LedgerKey, u64), StoreErr
         let (key, epoch) = begin_epoch(&mut connection)?;
         Ok((connection, key, epoch))
     };
-    prepare(connection).map_err(|error: rusqlite::Error| explain(path, &error))
+    prepare(connection).map_err(|fault| match fault {
+        Fault::Sql(error) => explain(path, &error),
+        Fault::Store(StoreError::Damaged(what)) => {
+            StoreError::Refused(format!("{} is damaged ({what}); restore it from a backup", path.display()))
+        }
+        Fault::Store(error) => error,
+    })
 }
 
 /// Opens the ledger again for writing after a failure.
@@ -192,18 +199,32 @@ pub(super) fn identify(connection: &Connection) -> rusqlite::Result<Identity> {
 }
 
 /// Makes the key when there is none, and raises the epoch.
-fn begin_epoch(connection: &mut Connection) -> rusqlite::Result<(LedgerKey, u64)> {
-    let mut fresh = [0; 32];
-    getrandom::fill(&mut fresh).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+fn begin_epoch(connection: &mut Connection) -> Result<(LedgerKey, u64), Fault> {
     let step = connection.transaction()?;
-    let (key, epoch): ([u8; 32], i64) = step.query_row(
-        "INSERT INTO ledger (one, key, epoch) VALUES (1, ?1, 1)
-         ON CONFLICT (one) DO UPDATE SET epoch = epoch + 1 RETURNING key, epoch",
-        params![fresh],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+    let kept: Option<([u8; 32], i64, Option<u32>)> = step
+        .query_row("SELECT key, epoch, crc FROM ledger", [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let (key, before) = match kept {
+        Some((key, epoch, crc)) => {
+            record::check(crc, &[&key, &epoch.to_le_bytes()], || "the ledger's key".to_owned())?;
+            (key, epoch)
+        }
+        None => (fresh_key()?, 0),
+    };
+    let epoch = before.saturating_add(1);
+    step.execute(
+        "INSERT INTO ledger (one, key, epoch, crc) VALUES (1, ?1, ?2, ?3)
+         ON CONFLICT (one) DO UPDATE SET epoch = ?2, crc = ?3",
+        params![key, epoch, record::checksum(&[&key, &epoch.to_le_bytes()])],
     )?;
     step.commit()?;
     Ok((LedgerKey::new(key), u64::try_from(epoch).unwrap_or_default()))
+}
+
+fn fresh_key() -> rusqlite::Result<[u8; 32]> {
+    let mut fresh = [0; 32];
+    getrandom::fill(&mut fresh).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    Ok(fresh)
 }
 
 pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> StoreError {

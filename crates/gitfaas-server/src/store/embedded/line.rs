@@ -21,7 +21,7 @@ use crate::store::{Bound, Load, Marking, Order, Place, Queue, Room};
 pub(super) const NEXT_TOPIC: &str = "SELECT topic FROM run INDEXED BY run_due
     WHERE phase = 'queued' AND topic > ?1 ORDER BY topic LIMIT 1";
 /// What is due in a topic, the longest due first.
-pub(super) const LONGEST_DUE: &str = "SELECT id, record, phase FROM run INDEXED BY run_due
+pub(super) const LONGEST_DUE: &str = "SELECT id, record, phase, crc FROM run INDEXED BY run_due
     WHERE phase = 'queued' AND topic = ?1 AND due_at <= ?2 ORDER BY due_at, substr(id, 1, 16), ordinal";
 /// What is due in a topic, the first accepted first.
 pub(super) const FIRST_ACCEPTED: &str = "SELECT id FROM run INDEXED BY run_in_line
@@ -125,7 +125,7 @@ pub(super) fn due(
         }
         Order::Accepted => {
             let mut statement = connection.prepare_cached(FIRST_ACCEPTED)?;
-            let mut read = connection.prepare_cached("SELECT id, record, phase FROM run WHERE id = ?1")?;
+            let mut read = connection.prepare_cached("SELECT id, record, phase, crc FROM run WHERE id = ?1")?;
             let mut rows = statement.query(params![topic, now])?;
             let mut found = Vec::new();
             while found.len() < limit {

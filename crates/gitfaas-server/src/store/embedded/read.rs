@@ -28,7 +28,7 @@ pub(super) fn runs_in(
 ) -> Result<Vec<Run>, Fault> {
     let after = after.map(|run| run_key(run).to_vec()).unwrap_or_default();
     let mut statement = connection.prepare_cached(
-        "SELECT id, record, phase FROM run INDEXED BY run_in_phase WHERE phase = ?1 AND id > ?2 ORDER BY id",
+        "SELECT id, record, phase, crc FROM run INDEXED BY run_in_phase WHERE phase = ?1 AND id > ?2 ORDER BY id",
     )?;
     let mut found = Vec::new();
     // Each phase is walked in the order of ids; the first `limit` of all are among the first `limit` of each.
@@ -41,53 +41,57 @@ pub(super) fn runs_in(
 }
 
 pub(super) fn manifests(connection: &Connection, run: RunId) -> Result<Vec<RecordedManifest>, Fault> {
-    let text: Option<String> = connection
-        .prepare_cached("SELECT manifests.record FROM run JOIN manifests ON seq = manifests WHERE id = ?1")?
-        .query_row([run_key(run)], |row| row.get(0))
+    let found: Option<(String, Option<u32>)> = connection
+        .prepare_cached(
+            "SELECT manifests.record, manifests.crc FROM run JOIN manifests ON seq = manifests WHERE id = ?1",
+        )?
+        .query_row([run_key(run)], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let decode = |text: String| record::decode(&text, || format!("manifests of run {run}"));
-    Ok(text.map(decode).transpose()?.unwrap_or_default())
+    let Some((text, crc)) = found else { return Ok(Vec::new()) };
+    let whose = || format!("manifests of run {run}");
+    record::check(crc, &[&run_key(run), text.as_bytes()], whose)?;
+    Ok(record::decode(&text, whose)?)
 }
 
 pub(super) fn request(connection: &Connection, id: RequestId) -> Result<Option<Request>, Fault> {
     connection
-        .prepare_cached("SELECT id, record FROM request WHERE id = ?1")?
+        .prepare_cached("SELECT id, record, crc FROM request WHERE id = ?1")?
         .query_row([id.as_bytes()], |row| Ok(record::request(row)))
         .optional()?
         .transpose()
 }
 
 pub(super) fn accepted_under(connection: &Connection, idempotency: &Idempotency) -> Result<Acceptance, Fault> {
-    let found: Option<([u8; 16], [u8; 32])> = connection
-        .prepare_cached("SELECT request, fingerprint FROM idempotency WHERE key = ?1")?
-        .query_row([idempotency.key], |row| Ok((row.get(0)?, row.get(1)?)))
+    let found: Option<([u8; 16], [u8; 32], Option<u32>)> = connection
+        .prepare_cached("SELECT request, fingerprint, crc FROM idempotency WHERE key = ?1")?
+        .query_row([idempotency.key], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
-    Ok(match found {
-        None => Acceptance::New,
-        Some((request, same)) if same == idempotency.fingerprint => Acceptance::Repeats(RequestId::from_bytes(request)),
-        Some((request, _)) => Acceptance::Contradicts(RequestId::from_bytes(request)),
-    })
+    let Some((request, fingerprint, crc)) = found else { return Ok(Acceptance::New) };
+    record::check(crc, &[&idempotency.key, &fingerprint, &request], || "an idempotency key".to_owned())?;
+    let request = RequestId::from_bytes(request);
+    let is_same = fingerprint == idempotency.fingerprint;
+    Ok(if is_same { Acceptance::Repeats(request) } else { Acceptance::Contradicts(request) })
 }
 
 pub(super) fn message(connection: &Connection, id: RequestId) -> Result<Option<Message>, Fault> {
     let Some(request) = request(connection, id)? else { return Ok(None) };
-    let payload: Option<Vec<u8>> = connection
-        .prepare_cached("SELECT body FROM payload WHERE seq = (SELECT payload FROM request WHERE id = ?1)")?
-        .query_row([id.as_bytes()], |row| row.get(0))
+    let found: Option<(Vec<u8>, Option<u32>)> = connection
+        .prepare_cached("SELECT body, crc FROM payload WHERE seq = (SELECT payload FROM request WHERE id = ?1)")?
+        .query_row([id.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    match payload {
-        Some(payload) if payload.len() as u64 == request.size => {
-            Ok(Some(Message { payload: payload.into(), meta: request.meta }))
-        }
-        Some(_) => Err(damaged(&format!("request {id}"), "its payload is not as long as it was").into()),
-        None => Err(damaged(&format!("request {id}"), "its payload is missing").into()),
+    let whose = || format!("payload of request {id}");
+    let Some((payload, crc)) = found else { return Err(damaged(&whose(), "it is missing").into()) };
+    if payload.len() as u64 != request.size {
+        return Err(damaged(&whose(), "it is not as long as it was").into());
     }
+    record::check(crc, &[id.as_bytes(), &payload], whose)?;
+    Ok(Some(Message { payload: payload.into(), meta: request.meta }))
 }
 
 pub(super) fn runs(connection: &Connection, request: RequestId) -> Result<Vec<Run>, Fault> {
     let (first, end) = run_keys(request);
     let mut statement = connection
-        .prepare_cached("SELECT id, record, phase FROM run WHERE id >= ?1 AND id < ?2 ORDER BY ordinal, id")?;
+        .prepare_cached("SELECT id, record, phase, crc FROM run WHERE id >= ?1 AND id < ?2 ORDER BY ordinal, id")?;
     let mut rows = statement.query(params![first, end])?;
     let mut runs = Vec::new();
     // No run is left out: a caller that asks for a request's runs decides about the request by them.
@@ -99,15 +103,16 @@ pub(super) fn runs(connection: &Connection, request: RequestId) -> Result<Vec<Ru
 
 pub(super) fn run(connection: &Connection, id: RunId) -> Result<Option<Run>, Fault> {
     connection
-        .prepare_cached("SELECT id, record, phase FROM run WHERE id = ?1")?
+        .prepare_cached("SELECT id, record, phase, crc FROM run WHERE id = ?1")?
         .query_row([run_key(id)], |row| Ok(record::run(row)))
         .optional()?
         .transpose()
 }
 
 pub(super) fn children(connection: &Connection, parent: RequestId, limit: usize) -> Result<Vec<Request>, Fault> {
-    let mut statement = connection
-        .prepare_cached("SELECT id, record FROM request INDEXED BY request_of_parent WHERE parent = ?1 ORDER BY id")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT id, record, crc FROM request INDEXED BY request_of_parent WHERE parent = ?1 ORDER BY id",
+    )?;
     collect(statement.query([parent.as_bytes()])?, limit, record::request)
 }
 
@@ -117,12 +122,12 @@ pub(super) fn requests(connection: &Connection, query: &RequestQuery) -> Result<
     match (query.phase, &query.topic) {
         (None, None) => {
             let mut statement = connection
-                .prepare_cached("SELECT id, record FROM request WHERE id >= ?1 AND id < ?2 ORDER BY id DESC")?;
+                .prepare_cached("SELECT id, record, crc FROM request WHERE id >= ?1 AND id < ?2 ORDER BY id DESC")?;
             collect(statement.query([from, before])?, query.limit, record::request)
         }
         (None, Some(topic)) => {
             let mut statement = connection.prepare_cached(
-                "SELECT id, record FROM request INDEXED BY request_of_topic
+                "SELECT id, record, crc FROM request INDEXED BY request_of_topic
                  WHERE topic = ?1 AND id >= ?2 AND id < ?3 ORDER BY id DESC",
             )?;
             collect(statement.query(params![topic.as_str(), from, before])?, query.limit, record::request)
@@ -173,34 +178,41 @@ fn requests_in(
 pub(super) fn responses(connection: &Connection, request: RequestId) -> Result<Vec<Response>, Fault> {
     let (first, end) = run_keys(request);
     let mut statement = connection.prepare_cached(
-        "SELECT run.id, record, phase, try, received_at, content_type, body FROM run JOIN response ON response.seq =
+        "SELECT run.id, record, phase, run.crc, try, received_at, content_type, body, response.crc FROM run JOIN response ON response.seq =
              (SELECT seq FROM response WHERE response.run = run.id ORDER BY received_at DESC, seq DESC LIMIT 1)
          WHERE run.id >= ?1 AND run.id < ?2 ORDER BY ordinal, run.id",
     )?;
     collect(statement.query(params![first, end])?, usize::MAX, |row| {
-        Ok(Response {
-            run: record::run(row)?.id,
-            try_no: row.get::<_, Option<u32>>(3)?.map(Try),
-            received_at: record::time(row.get(4)?),
-            content_type: row.get(5)?,
-            body: row.get::<_, Vec<u8>>(6)?.into(),
-        })
+        let run = record::run(row)?.id;
+        let received_at: i64 = row.get(5)?;
+        let response = Response {
+            run,
+            try_no: row.get::<_, Option<u32>>(4)?.map(Try),
+            received_at: record::time(received_at),
+            content_type: row.get(6)?,
+            body: row.get::<_, Vec<u8>>(7)?.into(),
+        };
+        record::check_sum(row.get(8)?, record::response_checksum(&response), || format!("a response of run {run}"))?;
+        Ok(response)
     })
 }
 
 pub(super) fn logs(connection: &Connection, run: RunId, try_no: Try) -> Result<Vec<LogPart>, Fault> {
     let mut statement = connection.prepare_cached(
-        "SELECT attempt, container, text, cut FROM log WHERE run = ?1 AND try = ?2
+        "SELECT attempt, container, text, cut, job, crc FROM log WHERE run = ?1 AND try = ?2
          ORDER BY job, attempt, container, seq",
     )?;
     let rows = statement.query(params![run_key(run), try_no.0])?;
     collect(rows, usize::MAX, |row| {
-        Ok(LogPart {
+        let part = LogPart {
             attempt: row.get(0)?,
             container: row.get(1)?,
             text: row.get::<_, Vec<u8>>(2)?.into(),
             cut: u64::try_from(row.get::<_, i64>(3)?).unwrap_or_default(),
-        })
+        };
+        let sum = record::log_checksum(run, try_no, &row.get::<_, String>(4)?, &part);
+        record::check_sum(row.get(5)?, sum, || format!("a log of run {run}"))?;
+        Ok(part)
     })
 }
 
@@ -208,9 +220,12 @@ pub(super) fn logs(connection: &Connection, run: RunId, try_no: Try) -> Result<V
 type Catalog = (String, Vec<(String, Bytes)>);
 
 pub(super) fn catalog(connection: &Connection) -> Result<Option<Catalog>, Fault> {
-    let live: Option<String> =
-        connection.prepare_cached("SELECT live FROM catalog")?.query_row([], |row| row.get(0)).optional()?;
-    let Some(live) = live else { return Ok(None) };
+    let found: Option<(String, Option<u32>)> = connection
+        .prepare_cached("SELECT live, crc FROM catalog")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((live, crc)) = found else { return Ok(None) };
+    record::check(crc, &[live.as_bytes()], || "what was served last".to_owned())?;
     let mut statement = connection.prepare_cached("SELECT hash, body FROM source ORDER BY hash")?;
     let mut rows = statement.query([])?;
     let mut sources = Vec::new();

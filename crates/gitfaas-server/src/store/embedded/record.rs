@@ -1,8 +1,9 @@
 //! How records are spelled in the tables, and how they are read back: whatever does not parse, or says it is another
 //! than its key says, is damaged.
 
-use gitfaas_core::id::{RequestId, RunId};
+use gitfaas_core::id::{RequestId, RunId, Try};
 use gitfaas_core::request::Request;
+use gitfaas_core::response::Response;
 use gitfaas_core::run::{Phase, Run};
 use jiff::Timestamp;
 use rusqlite::Row;
@@ -10,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::fault::Fault;
+use crate::cluster::LogPart;
 use crate::store::StoreError;
 
 /// How many characters of a run id spell its request.
@@ -65,22 +67,73 @@ pub(super) fn damaged(whose: &str, why: &str) -> StoreError {
     StoreError::Damaged(format!("{whose}: {why}"))
 }
 
-/// A request from the columns `id, record`.
+/// The checksum of a record, from its key and the parts of what it says: neither can be another one's.
+pub(super) fn checksum(parts: &[&[u8]]) -> u32 {
+    let mut sum = crc32fast::Hasher::new();
+    for part in parts {
+        sum.update(&(part.len() as u64).to_le_bytes());
+        sum.update(part);
+    }
+    sum.finalize()
+}
+
+/// Refuses a record that is not what was written. One of a version that kept no checksum is taken for what it is.
+pub(super) fn check(kept: Option<u32>, parts: &[&[u8]], whose: impl FnOnce() -> String) -> Result<(), StoreError> {
+    check_sum(kept, checksum(parts), whose)
+}
+
+/// Refuses a record of which the checksum is not the one that was kept.
+pub(super) fn check_sum(kept: Option<u32>, sum: u32, whose: impl FnOnce() -> String) -> Result<(), StoreError> {
+    match kept {
+        Some(kept) if kept != sum => Err(damaged(&whose(), "it is not what was written")),
+        _ => Ok(()),
+    }
+}
+
+/// The checksum of an answer.
+pub(super) fn response_checksum(response: &Response) -> u32 {
+    checksum(&[
+        &run_key(response.run),
+        &response.try_no.map_or(0, |number| number.0).to_le_bytes(),
+        &nanoseconds(response.received_at).to_le_bytes(),
+        response.content_type.as_deref().unwrap_or_default().as_bytes(),
+        &response.body,
+    ])
+}
+
+/// The checksum of a part of a Job's log.
+pub(super) fn log_checksum(run: RunId, try_no: Try, job: &str, part: &LogPart) -> u32 {
+    checksum(&[
+        &run_key(run),
+        &try_no.0.to_le_bytes(),
+        job.as_bytes(),
+        &part.attempt.to_le_bytes(),
+        part.container.as_bytes(),
+        &part.cut.to_le_bytes(),
+        &part.text,
+    ])
+}
+
+/// A request from the columns `id, record, crc`.
 pub(super) fn request(row: &Row<'_>) -> Result<Request, Fault> {
     let id: Vec<u8> = row.get(0)?;
     let whose = || format!("request {}", hex(&id));
-    let request: Request = decode(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?, whose)?;
+    let record = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+    check(row.get(2)?, &[&id, record.as_bytes()], whose)?;
+    let request: Request = decode(record, whose)?;
     if request.id.as_bytes() != id.as_slice() {
         return Err(damaged(&whose(), "the record is another request's").into());
     }
     Ok(request)
 }
 
-/// A run from the columns `id, record, phase`.
+/// A run from the columns `id, record, phase, crc`.
 pub(super) fn run(row: &Row<'_>) -> Result<Run, Fault> {
     let id: Vec<u8> = row.get(0)?;
     let whose = || format!("run {}", hex(&id));
-    let run: Run = decode(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?, whose)?;
+    let record = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+    check(row.get(3)?, &[&id, record.as_bytes()], whose)?;
+    let run: Run = decode(record, whose)?;
     if run_key(run.id) != id.as_slice() {
         return Err(damaged(&whose(), "the record is another run's").into());
     }

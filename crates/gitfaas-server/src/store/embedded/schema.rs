@@ -16,7 +16,7 @@ pub(super) const APPLICATION_ID: i32 = 0x6766_6173;
 pub(super) const VERSION: usize = MIGRATIONS.len();
 
 /// Each brings a ledger from the version of its index to the next.
-const MIGRATIONS: &[&str] = &[FIRST, LINES, KEYS, DEAD_LETTERS, LENGTHS];
+const MIGRATIONS: &[&str] = &[FIRST, LINES, KEYS, DEAD_LETTERS, LENGTHS, CHECKSUMS];
 
 const FIRST: &str = "
 CREATE TABLE ledger (
@@ -155,6 +155,19 @@ DROP INDEX run_live;
 CREATE INDEX run_live ON run (topic) WHERE live = 1;
 DROP INDEX run_due;
 CREATE INDEX run_due ON run (topic, due_at, substr(id, 1, 16), ordinal) WHERE phase = 'queued';
+";
+
+/// Beside each record the [checksum](super::record::checksum) of what was written. What is older has none.
+const CHECKSUMS: &str = "
+ALTER TABLE ledger ADD COLUMN crc INTEGER;
+ALTER TABLE payload ADD COLUMN crc INTEGER;
+ALTER TABLE request ADD COLUMN crc INTEGER;
+ALTER TABLE manifests ADD COLUMN crc INTEGER;
+ALTER TABLE run ADD COLUMN crc INTEGER;
+ALTER TABLE response ADD COLUMN crc INTEGER;
+ALTER TABLE log ADD COLUMN crc INTEGER;
+ALTER TABLE catalog ADD COLUMN crc INTEGER;
+ALTER TABLE idempotency ADD COLUMN crc INTEGER;
 ";
 
 /// Brings a ledger of `version` to [`VERSION`], each step in a transaction of its own.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::Fault;
-use super::record::{self, ended_at, nanoseconds, run_key, run_keys};
+use super::record::{self, checksum, ended_at, nanoseconds, run_key, run_keys};
 use super::{line, read};
 use crate::cluster::LogPart;
 use crate::store::{Accept, Acceptance, StoreError};
@@ -71,12 +71,15 @@ impl Accepted {
         if let Some(idempotency) = &self.accept.idempotency {
             keep_key(connection, idempotency, request.id)?;
         }
-        connection.prepare_cached("INSERT INTO payload (body) VALUES (?1)")?.execute([self.accept.payload.as_ref()])?;
+        let crc = checksum(&[request.id.as_bytes(), &self.accept.payload]);
+        connection
+            .prepare_cached("INSERT INTO payload (body, crc) VALUES (?1, ?2)")?
+            .execute(params![self.accept.payload.as_ref(), crc])?;
         let payload = connection.last_insert_rowid();
         let parent = request.lineage.parent.map(|run| *run.request().as_bytes());
         connection
             .prepare_cached(
-                "INSERT INTO request (id, topic, parent, payload, ended_at, record) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO request (id, topic, parent, payload, ended_at, record, crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?
             .execute(params![
                 request.id.as_bytes(),
@@ -84,7 +87,8 @@ impl Accepted {
                 parent,
                 payload,
                 self.ended_at(),
-                self.request
+                self.request,
+                checksum(&[request.id.as_bytes(), self.request.as_bytes()])
             ])?;
         Ok(())
     }
@@ -99,21 +103,29 @@ impl Accepted {
 
 fn keep_key(connection: &Connection, idempotency: &Idempotency, request: RequestId) -> Result<(), Fault> {
     connection
-        .prepare_cached("INSERT INTO idempotency (key, fingerprint, request) VALUES (?1, ?2, ?3)")?
-        .execute(params![idempotency.key, idempotency.fingerprint, request.as_bytes()])?;
+        .prepare_cached("INSERT INTO idempotency (key, fingerprint, request, crc) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![
+            idempotency.key,
+            idempotency.fingerprint,
+            request.as_bytes(),
+            checksum(&[&idempotency.key, &idempotency.fingerprint, request.as_bytes()])
+        ])?;
     Ok(())
 }
 
 fn insert_run(connection: &Connection, run: &Run, record: &str, manifests: &str) -> Result<(), Fault> {
-    connection.prepare_cached("INSERT INTO manifests (record) VALUES (?1)")?.execute([manifests])?;
+    let key = run_key(run.id);
+    connection
+        .prepare_cached("INSERT INTO manifests (record, crc) VALUES (?1, ?2)")?
+        .execute(params![manifests, checksum(&[&key, manifests.as_bytes()])])?;
     let manifests = connection.last_insert_rowid();
     connection
         .prepare_cached(
-            "INSERT INTO run (id, topic, ordinal, phase, due_at, ended_at, manifests, record, live)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT INTO run (id, topic, ordinal, phase, due_at, ended_at, manifests, record, live, crc)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
         .execute(params![
-            run_key(run.id),
+            key,
             run.topic.as_str(),
             run.ordinal,
             run.phase.as_str(),
@@ -121,7 +133,8 @@ fn insert_run(connection: &Connection, run: &Run, record: &str, manifests: &str)
             ended_at(run),
             manifests,
             record,
-            run.is_live()
+            run.is_live(),
+            checksum(&[&key, record.as_bytes()])
         ])?;
     Ok(())
 }
@@ -131,7 +144,7 @@ fn insert_run(connection: &Connection, run: &Run, record: &str, manifests: &str)
 pub(super) fn settle(connection: &Connection, before: &Run, after: &Run, record: &str) -> Result<bool, Fault> {
     let key = run_key(before.id);
     let held = connection
-        .prepare_cached("SELECT id, record, phase FROM run WHERE id = ?1")?
+        .prepare_cached("SELECT id, record, phase, crc FROM run WHERE id = ?1")?
         .query_row([key], |row| Ok(record::run(row)))
         .optional()?
         .transpose()?;
@@ -139,14 +152,17 @@ pub(super) fn settle(connection: &Connection, before: &Run, after: &Run, record:
         return Ok(false);
     }
     connection
-        .prepare_cached("UPDATE run SET phase = ?2, due_at = ?3, ended_at = ?4, record = ?5, live = ?6 WHERE id = ?1")?
+        .prepare_cached(
+            "UPDATE run SET phase = ?2, due_at = ?3, ended_at = ?4, record = ?5, live = ?6, crc = ?7 WHERE id = ?1",
+        )?
         .execute(params![
             key,
             after.phase.as_str(),
             after.due_at.map(nanoseconds),
             ended_at(after),
             record,
-            after.is_live()
+            after.is_live(),
+            checksum(&[&key, record.as_bytes()])
         ])?;
     if before.is_dead_letter() != after.is_dead_letter() {
         list_dead_letter(connection, after)?;
@@ -167,9 +183,12 @@ pub(super) fn replace(
     if !settle(connection, before, after, record)? {
         return Ok(false);
     }
+    let key = run_key(after.id);
     connection
-        .prepare_cached("UPDATE manifests SET record = ?2 WHERE seq = (SELECT manifests FROM run WHERE id = ?1)")?
-        .execute(params![run_key(after.id), manifests])?;
+        .prepare_cached(
+            "UPDATE manifests SET record = ?2, crc = ?3 WHERE seq = (SELECT manifests FROM run WHERE id = ?1)",
+        )?
+        .execute(params![key, manifests, checksum(&[&key, manifests.as_bytes()])])?;
     Ok(true)
 }
 
@@ -208,13 +227,16 @@ pub(super) fn put_response(connection: &Connection, response: &Response) -> Resu
     let key = run_key(response.run);
     require_run(connection, key)?;
     connection
-        .prepare_cached("INSERT INTO response (run, try, received_at, content_type, body) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .prepare_cached(
+            "INSERT INTO response (run, try, received_at, content_type, body, crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
         .execute(params![
             key,
             response.try_no.map(|number| number.0),
             nanoseconds(response.received_at),
             response.content_type,
-            response.body.as_ref()
+            response.body.as_ref(),
+            record::response_checksum(response)
         ])?;
     Ok(())
 }
@@ -235,19 +257,22 @@ pub(super) fn put_logs(
         .prepare_cached("DELETE FROM log WHERE run = ?1 AND try = ?2 AND job = ?3")?
         .execute(params![key, try_no.0, job])?;
     let mut insert = connection.prepare_cached(
-        "INSERT INTO log (run, try, job, attempt, container, cut, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO log (run, try, job, attempt, container, cut, text, crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
     for part in parts {
         let cut = i64::try_from(part.cut).unwrap_or(i64::MAX);
-        insert.execute(params![key, try_no.0, job, part.attempt, part.container, cut, part.text.as_ref()])?;
+        let crc = record::log_checksum(run, try_no, job, part);
+        insert.execute(params![key, try_no.0, job, part.attempt, part.container, cut, part.text.as_ref(), crc])?;
     }
     Ok(())
 }
 
 pub(super) fn save_catalog(connection: &Connection, live: &str, sources: &[(String, Bytes)]) -> Result<(), Fault> {
     connection
-        .prepare_cached("INSERT INTO catalog (one, live) VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET live = ?1")?
-        .execute([live])?;
+        .prepare_cached(
+            "INSERT INTO catalog (one, live, crc) VALUES (1, ?1, ?2) ON CONFLICT (one) DO UPDATE SET live = ?1, crc = ?2",
+        )?
+        .execute(params![live, checksum(&[live.as_bytes()])])?;
     // Written also where it should be there already: one that was damaged is whole again.
     let mut insert = connection
         .prepare_cached("INSERT INTO source (hash, body) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET body = ?2")?;

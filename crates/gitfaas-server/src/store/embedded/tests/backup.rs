@@ -52,7 +52,7 @@ fn rows(folder: &Path) -> Vec<String> {
                 let of = |row: &rusqlite::Row<'_>| {
                     let fields = columns
                         .iter()
-                        .filter(|name| *name != "epoch")
+                        .filter(|name| *name != "epoch" && (table != "ledger" || *name != "crc"))
                         .map(|name| Ok(format!("{name}={:?}", row.get::<_, rusqlite::types::Value>(name.as_str())?)));
                     let fields: rusqlite::Result<Vec<String>> = fields.collect();
                     Ok(format!("{table}: {}", fields?.join(" ")))

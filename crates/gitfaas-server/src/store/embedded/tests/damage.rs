@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use gitfaas_core::id::Try;
+use gitfaas_core::idempotency::Idempotency;
 use gitfaas_core::run::Phase;
 
-use super::{Folder, is_whole, some_accepted};
-use crate::store::contract::{Ground as _, at, moved, request_ids, settled};
-use crate::store::{Accept, Order, RequestQuery, Store, StoreError};
+use super::{Folder, is_whole, opened, some_accepted};
+use crate::cluster::LogPart;
+use crate::store::contract::{Ground as _, accept, accepted, at, moved, request_ids, response, settled};
+use crate::store::{Accept, Acceptance, Order, RequestQuery, Store, StoreError};
 
 /// Three requests, of which the first is tampered with.
 async fn damaged(sql: &str) -> (Folder, Arc<dyn Store>, Vec<Accept>) {
@@ -109,6 +112,88 @@ async fn damaged_manifests_are_not_served() {
     is_damaged(&store.manifests(accepts[0].runs[1].0.id).await);
     let (run, manifests) = &accepts[0].runs[0];
     assert_eq!(store.manifests(run.id).await, Ok(manifests.clone()));
+}
+
+/// One character of what is kept becomes another, which parses as well.
+const OTHER: &str = "replace(record, 'replicas', 'replicaz')";
+
+#[tokio::test]
+async fn a_record_that_still_reads_well_but_is_not_what_was_written_is_not_served() {
+    let request = format!("UPDATE request SET record = {OTHER} WHERE id = ?1");
+    let (_ground, store, accepts) = damaged(&request).await;
+    is_damaged(&store.request(accepts[0].request.id).await);
+    let run =
+        "UPDATE run SET record = replace(record, 'b.yaml', 'c.yaml') WHERE substr(id, 1, 16) = ?1 AND ordinal = 0";
+    let (_ground, store, accepts) = damaged(run).await;
+    is_damaged(&store.run(accepts[0].runs[0].0.id).await);
+    is_damaged(&store.settle(&accepts[0].runs[0].0, &moved(&accepts[0].runs[0].0, Phase::Running, 9)).await);
+    let payload = "UPDATE payload SET body = CAST(replace(body, 'of', 'if') AS BLOB)
+                   WHERE seq = (SELECT payload FROM request WHERE id = ?1)";
+    let (_ground, store, accepts) = damaged(payload).await;
+    is_damaged(&store.message(accepts[0].request.id).await);
+    let manifests = "UPDATE manifests SET record = replace(record, 'Job', 'Jab') WHERE seq = \
+                     (SELECT manifests FROM run WHERE substr(id, 1, 16) = ?1 AND ordinal = 1)";
+    let (_ground, store, accepts) = damaged(manifests).await;
+    is_damaged(&store.manifests(accepts[0].runs[1].0.id).await);
+}
+
+#[tokio::test]
+async fn the_payload_and_the_manifests_of_another_are_not_served() {
+    let payload = "UPDATE request SET payload = (SELECT max(payload) FROM request) WHERE id = ?1";
+    let (_ground, store, accepts) = damaged(payload).await;
+    is_damaged(&store.message(accepts[0].request.id).await);
+    let manifests = "UPDATE run SET manifests = (SELECT max(manifests) FROM run) \
+                     WHERE substr(id, 1, 16) = ?1 AND ordinal = 0";
+    let (_ground, store, accepts) = damaged(manifests).await;
+    is_damaged(&store.manifests(accepts[0].runs[0].0.id).await);
+}
+
+#[tokio::test]
+async fn answers_logs_keys_and_what_was_served_are_checked_when_they_are_read() {
+    let ground = Folder::fresh().await;
+    let store = ground.open().await;
+    let mut accepting = accept(1, "collect", &["a.yaml"]);
+    let idempotency = Idempotency { key: [1; 32], fingerprint: [2; 32] };
+    accepting.idempotency = Some(idempotency);
+    let run = accepted(&*store, &accepting).await.remove(0);
+    store.put_response(response(&run, 6, "answer")).await.expect("stored");
+    let part = LogPart { attempt: 1, container: "main".into(), text: Bytes::from_static(b"hello"), cut: 3 };
+    store.put_logs(run.id, Try(1), "x", vec![part.clone()]).await.expect("stored");
+    store.save_catalog("live".to_owned(), Vec::new()).await.expect("saved");
+    assert_eq!(store.responses(run.request()).await.map(|found| found.len()), Ok(1));
+    assert_eq!(store.logs(run.id, Try(1)).await, Ok(vec![part]));
+    assert_eq!(store.accepted_under(idempotency).await, Ok(Acceptance::Repeats(run.request())));
+
+    let changes = "UPDATE response SET content_type = 'text/plaim'; UPDATE log SET cut = 4;
+                   UPDATE catalog SET live = 'lire'; UPDATE idempotency SET fingerprint = zeroblob(32);";
+    ground.tamper().execute_batch(changes).expect("changed");
+    assert_eq!(store.responses(run.request()).await, Ok(Vec::new()));
+    assert_eq!(store.logs(run.id, Try(1)).await, Ok(Vec::new()));
+    is_damaged(&store.load_catalog().await);
+    is_damaged(&store.accepted_under(idempotency).await);
+    let again = accept(2, "collect", &[]);
+    is_damaged(&store.accept(Accept { idempotency: Some(idempotency), ..again }).await);
+}
+
+#[tokio::test]
+async fn what_an_older_version_wrote_has_no_checksum_and_is_served_until_it_is_written_again() {
+    let (ground, store, accepts) = damaged("UPDATE request SET crc = NULL WHERE id = ?1").await;
+    ground.tamper().execute_batch("UPDATE run SET crc = NULL; UPDATE payload SET crc = NULL;").expect("changed");
+    for accept in &accepts {
+        is_whole(&*store, accept).await;
+    }
+    let run = settled(&*store, &accepts[0].runs[0].0, Phase::Running, 9).await;
+    ground.tamper().execute_batch("UPDATE run SET record = replace(record, 'b.yaml', 'c.yaml')").expect("changed");
+    is_damaged(&store.run(run.id).await);
+}
+
+#[tokio::test]
+async fn a_ledger_whose_key_is_not_what_it_was_is_refused() {
+    let ground = Folder::fresh().await;
+    ground.open().await.close().await;
+    ground.tamper().execute_batch("UPDATE ledger SET key = zeroblob(32)").expect("changed");
+    let why = opened(&ground.data()).await.map(drop);
+    assert!(matches!(&why, Err(StoreError::Refused(why)) if why.contains("restore it from a backup")), "{why:?}");
 }
 
 #[tokio::test]
