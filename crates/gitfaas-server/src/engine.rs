@@ -271,6 +271,11 @@ impl Engine {
         self.leaving.cancel();
     }
 
+    /// What was acknowledged and has been lost, in words, as long as nobody has said that it is known.
+    pub async fn loss(&self) -> Option<String> {
+        self.parts.store.loss().await
+    }
+
     /// The first step of an orderly stop: no publish is accepted and nothing new is dispatched, while functions that
     /// run still get their answers in.
     pub fn drain(&self) {

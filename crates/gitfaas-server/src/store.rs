@@ -60,6 +60,11 @@ pub trait Store: Send + Sync + 'static {
     /// Why not.
     async fn ready(&self) -> Result<(), StoreError>;
 
+    /// What was acknowledged and has been lost, in words, as long as nobody has said that it is known.
+    async fn loss(&self) -> Option<String> {
+        None
+    }
+
     /// Writes a request, its payload, its runs and their manifests in one durable step: all or nothing. Nothing is
     /// written of what repeats or contradicts a request that was accepted under the same key, nor of what there is no
     /// room for; both are looked up in that step.

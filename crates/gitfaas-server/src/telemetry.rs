@@ -36,6 +36,7 @@ pub struct Metrics {
     http: Family<Labels, Counter>,
     waiting: Gauge,
     ready: Gauge<u64, AtomicU64>,
+    loss: Gauge<u64, AtomicU64>,
     cluster_up: Gauge<u64, AtomicU64>,
     leading: Gauge<u64, AtomicU64>,
     replicas: Gauge<u64, AtomicU64>,
@@ -59,6 +60,7 @@ impl Default for Metrics {
             http: Family::default(),
             waiting: Gauge::default(),
             ready: Gauge::default(),
+            loss: Gauge::default(),
             cluster_up: Gauge::default(),
             leading: Gauge::default(),
             replicas: Gauge::default(),
@@ -122,6 +124,11 @@ impl Metrics {
         self.replicas.set(replicas as u64);
     }
 
+    /// Notes whether something that was acknowledged has been lost.
+    pub fn lost(&self, found: bool) {
+        self.loss.set(u64::from(found));
+    }
+
     /// Counts an HTTP answer by route and status.
     pub fn answered(&self, route: &str, status: u16) {
         let labels = vec![("route", route.to_owned()), ("status", status.to_string())];
@@ -182,6 +189,11 @@ impl Metrics {
         registry.register("cluster_up", "Whether the cluster can be reached", self.cluster_up.clone());
         registry.register("leading", "Whether this server leads those that share its ledger", self.leading.clone());
         registry.register("replicas", "Servers that share the ledger and live", self.replicas.clone());
+        registry.register(
+            "store_loss",
+            "Whether acknowledged messages were lost, until that is known",
+            self.loss.clone(),
+        );
         registry.register("ready", "Whether the server can accept publishes", self.ready.clone());
         registry
     }
@@ -206,6 +218,7 @@ mod tests {
         metrics.answered("/publish/{topic}", 202);
         metrics.reached(true);
         metrics.stands(true, 3);
+        metrics.lost(true);
         metrics.refreshed("host-key-changed");
         metrics.source_failed(4);
         metrics.source_next("2026-11-25T04:05:06.5Z".parse().ok());
@@ -227,6 +240,7 @@ mod tests {
         assert!(!text.contains("last_success"), "it was never read: {text}");
         assert!(text.contains("gitfaas_waiting 3"), "{text}");
         assert!(text.contains("gitfaas_ready 1"), "{text}");
+        assert!(text.contains("gitfaas_store_loss 1"), "{text}");
         assert!(text.contains("gitfaas_cluster_up 1"), "{text}");
         assert!(text.contains("gitfaas_leading 1") && text.contains("gitfaas_replicas 3"), "{text}");
     }

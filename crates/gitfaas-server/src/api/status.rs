@@ -30,7 +30,8 @@ pub(super) async fn healthz() -> &'static str {
 )]
 pub(super) async fn readyz(State(app): State<App>) -> Result<Json<Ready>, ApiError> {
     app.engine.ready().await?;
-    Ok(Json(Ready { ready: true, source: source::in_short(app.engine.source_status()) }))
+    let source = source::in_short(app.engine.source_status());
+    Ok(Json(Ready { ready: true, source, loss: app.engine.loss().await }))
 }
 
 /// Read the metrics
@@ -45,6 +46,7 @@ pub(super) async fn metrics(State(app): State<App>) -> impl IntoResponse {
     // Without the store its counts are missing, and everything else is worth all the more.
     let runs = app.engine.count().await.unwrap_or_default();
     let held = app.engine.held_loads().await.unwrap_or_default();
+    app.engine.metrics().lost(app.engine.loss().await.is_some());
     let text = app.engine.metrics().render(ready, app.engine.waiting(), &runs, &held);
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
 }

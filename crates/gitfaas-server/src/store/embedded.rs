@@ -9,9 +9,13 @@
 //!   process began, cannot be built upon even if it reads well. Therefore opening and reopening both copy the log
 //!   into the database, fsync that and empty the log before anything is acknowledged. An operation that was answered
 //!   with an error may nevertheless have been done; nothing that was acknowledged is undone.
-//! * **Damage.** A record that does not parse, or contradicts its own key, is not served: reading it is
-//!   [`StoreError::Damaged`], listings leave it out and log it. A request of which a run is damaged is held: it does
-//!   not expire.
+//! * **Loss.** How far the log was acknowledged is [kept apart](mark). Opening compares that first: when acknowledged
+//!   pages are damaged or gone, what is served is the ledger of the moment before them, and what was lost is told by the
+//!   log, by [`loss`](Store::loss) and by [`inspect`] until somebody removes `ledger.loss`. Where what is left is the
+//!   ledger of no moment, opening is refused.
+//! * **Damage.** A record that does not parse, is not what its [checksum](record::checksum) was taken of, or contradicts
+//!   its own key, is not served: reading it is [`StoreError::Damaged`], listings leave it out and log it. A request of
+//!   which a run is damaged is held: it does not expire.
 //! * **Size.** Free pages are used again, or given back in steps while requests expire. The log is copied into the
 //!   database after an answer, not before one, and stays around 16 MiB.
 //!
@@ -24,6 +28,9 @@ mod file;
 mod gate;
 mod inspect;
 mod line;
+mod log;
+mod loss;
+mod mark;
 mod read;
 mod readers;
 mod record;
@@ -35,7 +42,7 @@ mod writer;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,6 +75,7 @@ use crate::cluster::LogPart;
 
 /// A ledger in `ledger.db` of a data folder.
 pub struct EmbeddedStore {
+    folder: PathBuf,
     key: LedgerKey,
     epoch: u64,
     writer: Arc<Writer>,
@@ -90,11 +98,11 @@ impl EmbeddedStore {
     /// [`StoreError::Refused`] when it is in use, was written by a newer program, or is no ledger;
     /// [`StoreError::Unavailable`] when the disk fails.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        let (path, lock) = file::claim(folder)?;
-        let (connection, key, epoch) = file::open(&path)?;
-        let writer = Writer::start(path.clone(), connection, lock)
+        let (path, mut mark, lock) = file::claim(folder)?;
+        let (connection, key, epoch) = file::open(&path, &mut mark)?;
+        let writer = Writer::start(path.clone(), connection, mark, lock)
             .map_err(|error| StoreError::Unavailable(format!("its writer cannot be started: {error}")))?;
-        Ok(Self { key, epoch, writer: Arc::new(writer), readers: Readers::new(path) })
+        Ok(Self { folder: folder.to_owned(), key, epoch, writer: Arc::new(writer), readers: Readers::new(path) })
     }
 }
 
@@ -127,6 +135,13 @@ impl Store for EmbeddedStore {
 
     async fn ready(&self) -> Result<(), StoreError> {
         self.writer.ready()
+    }
+
+    async fn loss(&self) -> Option<String> {
+        let folder = self.folder.clone();
+        let kept = tokio::task::spawn_blocking(move || loss::kept(&folder)).await;
+        // A file that cannot be read says that there is something to read.
+        kept.unwrap_or(Ok(None)).unwrap_or_else(|error| Some(format!("{}: {error}", loss::NAME)))
     }
 
     async fn accept(&self, accepted: Accept) -> Result<Acceptance, StoreError> {

@@ -88,6 +88,9 @@ pub struct Ready {
     pub ready: bool,
     /// How the source stands: what was read goes on being served when it cannot be read.
     pub source: SourceReady,
+    /// What was acknowledged and has been lost, as long as nobody has said that it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<String>,
 }
 
 /// How the source stands, in short.

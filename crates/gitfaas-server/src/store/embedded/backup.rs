@@ -12,7 +12,7 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 
 use super::file::{self, Identity};
-use super::schema;
+use super::{loss, mark, schema};
 use crate::store::StoreError;
 
 /// What a backup holds.
@@ -32,8 +32,8 @@ pub struct Contents {
 const DRAFT: &str = "ledger.db.restoring";
 /// What a ledger consists of.
 const FILES: [&str; 3] = ["ledger.db", "ledger.db-wal", "ledger.db-shm"];
-/// What a server holds while it uses a ledger.
-const LOCK: &str = "ledger.lock";
+/// What a server holds while it uses a ledger, and what it notes beside it.
+const OTHERS: [&str; 3] = ["ledger.lock", mark::NAME, loss::NAME];
 
 /// Whether `file` is one of the files of the ledger in `folder`, by whatever path or link, or would be one if it were
 /// made: nothing else may be put in its place, least of all while a server runs.
@@ -42,7 +42,7 @@ pub fn is_of_ledger(folder: &Path, file: &Path) -> bool {
     let lies_there = canonical(folder).is_some_and(|folder| file.parent().and_then(canonical) == Some(folder));
     let identity = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
     let found = identity(file);
-    FILES.into_iter().chain([LOCK]).any(|name| {
+    FILES.into_iter().chain(OTHERS).any(|name| {
         let is_called_so = lies_there && file.file_name() == Some(OsStr::new(name));
         is_called_so || (found.is_some() && found == identity(&folder.join(name)))
     })
@@ -98,6 +98,8 @@ pub fn restore(mut backup: impl Read, folder: &Path) -> Result<Contents, StoreEr
         .and_then(|()| copy.sync_all())
         .map_err(at)
         .and_then(|()| examine(&draft))
+        // What was acknowledged of a ledger that was here before is nothing to this one.
+        .and_then(|contents| mark::remove(folder).map(|()| contents).map_err(at))
         .and_then(|contents| fs::rename(&draft, folder.join(FILES[0])).map(|()| contents).map_err(at));
     if restored.is_err() {
         // What is left of it is overwritten by the next try.

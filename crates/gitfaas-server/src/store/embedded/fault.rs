@@ -5,11 +5,13 @@ use rusqlite::{Error, ErrorCode};
 use crate::store::StoreError;
 
 /// Why an operation on a connection failed.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
     /// Said by us.
+    #[error("{0}")]
     Store(StoreError),
     /// Said by `SQLite`.
+    #[error("{0}")]
     Sql(Error),
 }
 
@@ -22,6 +24,12 @@ impl From<StoreError> for Fault {
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         Self::Sql(error)
+    }
+}
+
+impl From<std::io::Error> for Fault {
+    fn from(error: std::io::Error) -> Self {
+        Self::Store(StoreError::Unavailable(error.to_string()))
     }
 }
 

@@ -7,11 +7,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gitfaas_core::key::LedgerKey;
+use rusqlite::config::DbConfig;
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
 
 use super::fault::Fault;
-use super::{record, schema};
+use super::loss::{self, Verdict};
+use super::mark::Mark;
+use super::{log, record, schema};
 use crate::store::StoreError;
 
 /// How long a connection waits for another one's lock. Only a checkpoint waits for readers, and those are short.
@@ -28,17 +31,18 @@ pub(super) struct Lock {
 }
 
 /// Makes the folder and the file where they are missing, and locks them.
-pub(super) fn claim(folder: &Path) -> Result<(PathBuf, Lock), StoreError> {
+pub(super) fn claim(folder: &Path) -> Result<(PathBuf, Mark, Lock), StoreError> {
     let refused = |what: &str, error: io::Error| unusable(folder, what, &error);
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| refused("making it", error))?;
     let lock = lock(folder)?;
     // SQLite gives its log and index the file's own rights.
     let path = folder.join("ledger.db");
     open_or_make(&path).map(drop).map_err(|error| refused("opening ledger.db", error))?;
+    let mark = Mark::open(folder).map_err(|error| refused("opening ledger.mark", error))?;
     fs::canonicalize(folder)
         .and_then(|folder| sync_up(&folder))
         .map_err(|error| refused("writing its name to the disk", error))?;
-    Ok((path, lock))
+    Ok((path, mark, lock))
 }
 
 /// Locks a data folder against every other program.
@@ -73,28 +77,11 @@ pub(super) fn sync_up(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Opens a ledger for the first time in this process: checks what it is, brings its tables up to date, begins a new
-/// epoch.
-pub(super) fn open(path: &Path) -> Result<(Connection, LedgerKey, u64), StoreError> {
-    let begin = || -> Result<_, StoreError> {
-        let connection = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE))
-            .map_err(|error| explain(path, &error))?;
-        let version = identify(&connection).map_err(|error| explain(path, &error))?.version(path)?;
-        if version == 0 {
-            // Takes effect only before the first table is made.
-            connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(|error| explain(path, &error))?;
-        }
-        Ok((connection, version))
-    };
-    let (connection, version) = begin()?;
-    let prepare = |mut connection: Connection| {
-        set_up_writer(&connection)?;
-        schema::migrate(&mut connection, version)?;
-        empty_log(&connection)?;
-        let (key, epoch) = begin_epoch(&mut connection)?;
-        Ok((connection, key, epoch))
-    };
-    prepare(connection).map_err(|fault| match fault {
+/// Opens a ledger for the first time in this process: checks what it is and what is left of it, brings its tables up to
+/// date, begins a new epoch.
+pub(super) fn open(path: &Path, mark: &mut Mark) -> Result<(Connection, LedgerKey, u64), StoreError> {
+    let finding = examine(folder_of(path), mark)?;
+    prepare(path, mark, finding.as_deref()).map_err(|fault| match fault {
         Fault::Sql(error) => explain(path, &error),
         Fault::Store(StoreError::Damaged(what)) => {
             StoreError::Refused(format!("{} is damaged ({what}); restore it from a backup", path.display()))
@@ -103,18 +90,87 @@ pub(super) fn open(path: &Path) -> Result<(Connection, LedgerKey, u64), StoreErr
     })
 }
 
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(path)
+}
+
+fn prepare(path: &Path, mark: &mut Mark, finding: Option<&str>) -> Result<(Connection, LedgerKey, u64), Fault> {
+    let mut connection = writer(path)?;
+    let version = identify(&connection)?.version(path)?;
+    if version == 0 {
+        // Takes effect only before the first table is made.
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    }
+    set_up_writer(&connection)?;
+    if let Some(finding) = finding {
+        loss::keep(folder_of(path), &format!("{finding}; {}", loss::newest_left(&connection)))?;
+    }
+    empty_log(&connection, mark)?;
+    schema::migrate(&mut connection, version)?;
+    let (key, epoch) = begin_epoch(&mut connection)?;
+    if version < schema::VERSION {
+        // Whatever becomes of the log: the tables and the key are in the database.
+        empty_log(&connection, mark)?;
+    }
+    mark.acknowledge(&connection)?;
+    Ok((connection, key, epoch))
+}
+
+/// Compares what was acknowledged with what is left, before anything is done to it, and puts away a log that must not be
+/// used. Returns what is missing, in words.
+fn examine(folder: &Path, mark: &Mark) -> Result<Option<String>, StoreError> {
+    let failed = |error: io::Error| unusable(folder, "comparing its log with what was acknowledged", &error);
+    let Some(known) = mark.state() else { return Ok(None) };
+    let verdict = loss::judge(Some(known), log::read(&folder.join("ledger.db-wal")).map_err(failed)?);
+    let finding = loss::words(verdict, known, mark.written_at());
+    if verdict == Verdict::Torn {
+        return Err(StoreError::Refused(format!(
+            "{}: {}; what is left is no ledger of any moment: restore a backup into another folder",
+            folder.display(),
+            finding.unwrap_or_default()
+        )));
+    }
+    loss::set_aside(folder, verdict).map_err(failed)?;
+    Ok(finding)
+}
+
 /// Opens the ledger again for writing after a failure.
 ///
 /// What the failed write left in the log may look whole and yet not be on the disk: after a failed fsync the kernel
 /// takes the pages for clean. So before anything new is acknowledged, what was acknowledged is copied from the log into
 /// the database, that is fsynced, and the log begins anew; nothing depends on the old log any more. The write at the
 /// end shows that the disk takes writes again.
-pub(super) fn reopen(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE))?;
+pub(super) fn reopen(path: &Path, mark: &mut Mark) -> Result<Connection, Fault> {
+    mark.forget_log();
+    let log = log::read(&path.with_file_name("ledger.db-wal"))?;
+    // Whoever reads the ledger now has that log open, so it cannot be put away.
+    if matches!(
+        loss::judge(mark.state(), log),
+        Verdict::Torn | Verdict::Shortened { .. } | Verdict::Unusable { missing: 1.., .. }
+    ) {
+        let why = "its log has lost what was acknowledged; stop the server, and start it to see what";
+        return Err(StoreError::Unavailable(why.to_owned()).into());
+    }
+    let connection = writer(path)?;
     set_up_writer(&connection)?;
-    empty_log(&connection)?;
+    empty_log(&connection, mark)?;
     connection.execute("UPDATE ledger SET reopened = reopened + 1", [])?;
+    mark.acknowledge(&connection)?;
     Ok(connection)
+}
+
+/// A connection that leaves the log as it is when it is closed: only [`close`] and [`empty_log`] end one.
+fn writer(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE))?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(connection)
+}
+
+/// Empties the log and closes the ledger: the next start has nothing to recover.
+pub(super) fn close(connection: &Connection, mark: &mut Mark) -> Result<(), Fault> {
+    empty_log(connection, mark)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    Ok(())
 }
 
 /// Opens the ledger for reading.
@@ -148,8 +204,13 @@ fn set_up_writer(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Copies the whole log into the database, fsyncs that, and makes the log empty.
-pub(super) fn empty_log(connection: &Connection) -> rusqlite::Result<()> {
-    connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::TRUNCATE).map(drop)
+pub(super) fn empty_log(connection: &Connection, mark: &mut Mark) -> Result<(), Fault> {
+    mark.begin_copy(connection)?;
+    connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::FULL)?;
+    // Only now may the log be gone.
+    mark.end_copy()?;
+    connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::TRUNCATE)?;
+    Ok(())
 }
 
 /// What a database is to us.

@@ -1,10 +1,11 @@
 //! Looking at a ledger from outside, for `doctor`: nothing is changed, and a server may be using it.
 
 use std::fs::{File, TryLockError};
+use std::io;
 use std::path::Path;
 
 use super::backup::{self, Contents};
-use super::file;
+use super::{file, loss};
 use crate::store::StoreError;
 
 /// How a ledger is.
@@ -14,6 +15,9 @@ pub struct Inspection {
     pub in_use: bool,
     /// What it holds; its size is without the log that is not copied into it yet.
     pub contents: Contents,
+    /// What was acknowledged and is lost: found when it was opened and not known to anybody yet, or to be found when it is
+    /// opened next.
+    pub loss: Option<String>,
     /// What `SQLite` finds wrong with the file, the first thing only.
     pub damage: Option<String>,
 }
@@ -28,11 +32,23 @@ pub fn inspect(folder: &Path) -> Result<Option<Inspection>, StoreError> {
         return Ok(None);
     }
     let failed = |error: rusqlite::Error| file::explain(&path, &error);
+    let in_use = is_locked(folder);
+    let loss = lost(folder, in_use)
+        .map_err(|error| StoreError::Unavailable(format!("{} cannot be read: {error}", folder.display())))?;
     let connection = file::reader(&path).map_err(failed)?;
-    file::identify(&connection).map_err(failed)?.version(&path)?;
+    if file::identify(&connection).map_err(failed)?.version(&path)? == 0 {
+        return Ok(None);
+    }
     let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(failed)?;
     let contents = backup::count(&connection).map_err(failed)?;
-    Ok(Some(Inspection { in_use: is_locked(folder), contents, damage: (found != "ok").then_some(found) }))
+    Ok(Some(Inspection { in_use, contents, loss, damage: (found != "ok").then_some(found) }))
+}
+
+fn lost(folder: &Path, in_use: bool) -> io::Result<Option<String>> {
+    let kept = loss::kept(folder)?;
+    // A server that uses it has looked, and goes on writing.
+    let new = if in_use { None } else { loss::look(folder)? };
+    Ok(kept.into_iter().chain(new).reduce(|kept, new| format!("{kept}\n{new}")))
 }
 
 /// Whether a server has the folder. The lock is asked for and given back at once.

@@ -7,6 +7,7 @@ mod damage;
 mod disk;
 mod killed;
 mod log;
+mod loss;
 mod steps;
 
 use std::path::{Path, PathBuf};

@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use super::closed;
 use super::fault::Fault;
 use super::file::{self, Lock};
+use super::mark::Mark;
 use crate::store::StoreError;
 
 /// How many KiB of operations may wait; who comes then waits for room.
@@ -31,7 +32,7 @@ const BATCH: usize = 512;
 /// After so many KiB a transaction is full.
 const BATCH_ROOM: u32 = 16 << 10;
 /// How many pages the log may hold before they are copied into the database.
-const LOG_PAGES: i32 = 4 << 10;
+const LOG_PAGES: u32 = 4 << 10;
 /// A log of so many pages is emptied even if readers have to be waited for; twice as many when that was in vain.
 const LONG_LOG_PAGES: i32 = 16 << 10;
 /// How long to wait before the ledger is reopened, at first and at most.
@@ -55,12 +56,13 @@ enum Letter {
 
 impl Writer {
     /// Starts the thread, which keeps the lock for as long as it lives.
-    pub(super) fn start(path: PathBuf, connection: Connection, lock: Lock) -> std::io::Result<Self> {
+    pub(super) fn start(path: PathBuf, connection: Connection, mark: Mark, lock: Lock) -> std::io::Result<Self> {
         let (inbox, letters) = mpsc::channel();
         let trouble = Trouble::default();
         let mut desk = Desk {
             path,
             connection: Some(connection),
+            mark,
             trouble: Arc::clone(&trouble),
             pause: PAUSES.0,
             retry_at: Instant::now(),
@@ -168,6 +170,7 @@ struct Desk {
     path: PathBuf,
     /// `None` after a failure, until the ledger has been reopened.
     connection: Option<Connection>,
+    mark: Mark,
     trouble: Trouble,
     pause: Duration,
     retry_at: Instant,
@@ -189,8 +192,9 @@ impl Desk {
             }
         }
         // With the log emptied the next start has nothing to recover; if that fails, it recovers.
-        if let Some(Err(error)) = self.connection.as_ref().map(file::empty_log) {
-            tracing::warn!(error = %error, "the ledger's log could not be emptied; the next start does it");
+        let closed = self.connection.as_ref().map(|connection| file::close(connection, &mut self.mark));
+        if let Some(Err(fault)) = closed {
+            tracing::warn!(error = %StoreError::from(fault), "the ledger's log could not be emptied; the next start does it");
         }
         self.connection = None;
     }
@@ -211,7 +215,9 @@ impl Desk {
 
     fn commit(&mut self, mut batch: Vec<Box<dyn Operation>>) {
         let durable = match &self.connection {
-            Some(connection) => transact(connection, &mut batch).map_err(|error| self.fail(&error)),
+            Some(connection) => transact(connection, &mut batch)
+                .and_then(|()| Ok(self.mark.acknowledge(connection)?))
+                .map_err(|fault| self.fail(&fault)),
             None => Err(self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_else(ended)),
         };
         for operation in batch {
@@ -221,8 +227,8 @@ impl Desk {
             // Closing may take as long as the disk wishes, so it comes after the answers.
             (Err(_), Some(_)) => self.connection = None,
             (Ok(()), Some(connection)) => {
-                if let Err(error) = shorten_log(connection, &mut self.long_log) {
-                    self.fail(&error);
+                if let Err(fault) = shorten_log(connection, &mut self.mark, &mut self.long_log) {
+                    self.fail(&fault);
                     self.connection = None;
                 }
             }
@@ -231,7 +237,8 @@ impl Desk {
     }
 
     /// From now on nothing is acknowledged.
-    fn fail(&self, error: &rusqlite::Error) -> StoreError {
+    fn fail(&self, fault: &Fault) -> StoreError {
+        let error = fault.to_string();
         let why = StoreError::Unavailable(format!(
             "the disk did not take a write to {} ({error}); nothing is accepted until it does: \
              see that it is healthy and has free space, no restart is needed",
@@ -239,21 +246,21 @@ impl Desk {
         ));
         let before = set(&self.trouble, Some(why.clone()));
         if before.is_none() {
-            tracing::error!(error = %error, store.file = %self.path.display(), "the ledger cannot be written");
+            tracing::error!(error, store.file = %self.path.display(), "the ledger cannot be written");
         }
         why
     }
 
     fn reopen(&mut self) {
-        match file::reopen(&self.path) {
+        match file::reopen(&self.path, &mut self.mark) {
             Ok(connection) => {
                 self.connection = Some(connection);
                 self.pause = PAUSES.0;
                 set(&self.trouble, None);
                 tracing::info!(store.file = %self.path.display(), "the ledger has been reopened");
             }
-            Err(error) => {
-                self.fail(&error);
+            Err(fault) => {
+                self.fail(&fault);
                 self.pause = (self.pause * 2).min(PAUSES.1);
                 self.retry_at = Instant::now() + self.pause;
             }
@@ -287,12 +294,12 @@ fn gather(first: Box<dyn Operation>, letters: &Receiver<Letter>) -> (Vec<Box<dyn
 }
 
 /// Does all of the batch in one transaction. On an error nothing of it is known to be durable.
-fn transact(connection: &Connection, batch: &mut [Box<dyn Operation>]) -> rusqlite::Result<()> {
+fn transact(connection: &Connection, batch: &mut [Box<dyn Operation>]) -> Result<(), Fault> {
     execute(connection, "BEGIN IMMEDIATE")?;
     for operation in batch {
         perform(connection, operation.as_mut())?;
     }
-    execute(connection, "COMMIT")
+    Ok(execute(connection, "COMMIT")?)
 }
 
 fn perform(connection: &Connection, operation: &mut dyn Operation) -> rusqlite::Result<()> {
@@ -314,22 +321,22 @@ fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
 }
 
 /// Copies a log that has grown into the database, so that it can begin again.
-fn shorten_log(connection: &Connection, long: &mut i32) -> rusqlite::Result<()> {
-    let (pages, _) = connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::NOOP)?;
-    if pages < LOG_PAGES {
+fn shorten_log(connection: &Connection, mark: &mut Mark, long: &mut i32) -> Result<(), Fault> {
+    if mark.frames() < LOG_PAGES {
         return Ok(());
     }
+    mark.begin_copy(connection)?;
     let (pages, copied) = connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::PASSIVE)?;
     if copied == pages {
         *long = LONG_LOG_PAGES;
-        return Ok(());
+        return Ok(mark.end_copy()?);
     }
     if pages < *long {
         return Ok(());
     }
-    match file::empty_log(connection) {
+    match file::empty_log(connection, mark) {
         // A reader is slow (a backup, say). Each wait for it holds up everybody, so the next is when there is twice as much.
-        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => {
+        Err(Fault::Sql(error)) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => {
             *long = long.saturating_mul(2);
             Ok(())
         }

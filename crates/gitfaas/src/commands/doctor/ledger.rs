@@ -15,10 +15,16 @@ pub(super) fn look(data: &Path) -> (Finding, bool) {
         Ok(Some(found)) => {
             let used = if found.in_use { ", in use by a server" } else { "" };
             let contents = found.contents;
-            let finding = match found.damage {
-                Some(damage) => Finding::fail(CHECK, format!("it is damaged: {damage}"))
+            let finding = match (found.damage, found.loss) {
+                (Some(damage), _) => Finding::fail(CHECK, format!("it is damaged: {damage}"))
                     .help("stop the server, move the ledger away, and restore a backup: gitfaas restore FILE"),
-                None => Finding::ok(
+                (None, Some(loss)) => Finding::fail(CHECK, format!("messages that were acknowledged are lost: {loss}"))
+                    .help(format!(
+                        "what is left is served: publish again what is missing, or restore a backup: gitfaas restore FILE; \
+                         then remove {}",
+                        data.join("ledger.loss").display()
+                    )),
+                (None, None) => Finding::ok(
                     CHECK,
                     format!(
                         "version {}, {} requests, {} runs, {} KiB, whole{used}",

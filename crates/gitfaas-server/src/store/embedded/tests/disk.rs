@@ -148,6 +148,7 @@ async fn comes_back_after(inject: &str, complaint: &str) {
         }
     }
     let store = ground.open().await;
+    assert_eq!(store.loss().await, None);
     for id in acknowledged {
         is_whole(&*store, &nth(id)).await;
     }

@@ -29,6 +29,7 @@ async fn what_was_acknowledged_before_a_kill_is_there_whole() {
         eprintln!("round {round}: killed after {lines}");
     }
     let store = ground.open().await;
+    assert_eq!(store.loss().await, None);
     for id in &acknowledged {
         is_whole(&*store, &nth(*id)).await;
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::super::file;
+use super::super::mark::Mark;
 use super::{Folder, is_whole, opened, some_accepted};
 use crate::store::RequestQuery;
 use crate::store::contract::{Ground as _, accept, accepted};
@@ -76,7 +77,8 @@ async fn reopening_builds_on_nothing_that_is_only_in_the_log() {
     let ground = Folder::fresh().await;
     let store = ground.open().await;
     let accepts = some_accepted(&*store, 5).await;
-    let connection = file::reopen(&ground.data().join("ledger.db")).expect("reopened");
+    let mut mark = Mark::open(&ground.data()).expect("opened");
+    let connection = file::reopen(&ground.data().join("ledger.db"), &mut mark).expect("reopened");
     let bare = opened(&copy(&ground, "bare", None)).await.expect("opened");
     for accept in &accepts {
         is_whole(&*bare, accept).await;
