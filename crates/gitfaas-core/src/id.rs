@@ -99,6 +99,14 @@ impl RunId {
         Self(digits)
     }
 
+    /// What the ids of all runs of `request` begin with, and of no other's: 26 characters. A run of a later request is
+    /// behind it in the order of text.
+    pub fn beginning(request: RequestId) -> String {
+        let mut digits = [0; REQUEST_DIGITS];
+        spell(u128::from_be_bytes(*request.as_bytes()), &mut digits);
+        digits.map(char::from).iter().collect()
+    }
+
     /// The request this run belongs to.
     pub fn request(&self) -> RequestId {
         let number = self.0[..REQUEST_DIGITS].iter().fold(0_u128, |n, digit| n << 5 | u128::from(value(*digit)));

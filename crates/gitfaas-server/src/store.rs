@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod contract;
 pub mod embedded;
+pub mod redis;
 mod replicas;
 
 use std::collections::BTreeMap;

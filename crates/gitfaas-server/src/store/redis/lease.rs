@@ -1,0 +1,130 @@
+//! The lease of this life and that of leading, and what is measured each time they are renewed: how much room there is.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use redis::Value;
+
+use super::RedisStore;
+use super::inspect::Info;
+use super::link::Ask;
+use super::reply;
+use super::scripts;
+use crate::store::{Lease, StoreError};
+
+/// How long a lease holds.
+const LASTS: Duration = Duration::from_secs(10);
+
+/// How much of the memory is kept for settling what is there already: a tenth, and no more than so many bytes.
+const KEPT: u64 = 256 << 20;
+
+/// What a request takes beside its own bytes: keys, places in indexes.
+const BESIDE: u64 = 2048;
+
+impl RedisStore {
+    pub(super) async fn write_lease(&self) -> Result<Lease, StoreError> {
+        let lasts = LASTS.as_millis();
+        let ask = Ask::again(&scripts::RENEW, &self.prefix).with(&self.who).with(self.epoch).with(lasts);
+        let answer = self.link.ask(ask).await?;
+        // What is not known leaves everything as it was.
+        if let Ok(info) = self.link.about(&["INFO", "memory"]).await.and_then(Info::read) {
+            self.room.measured(info.number("used_memory"), info.number("maxmemory"));
+        }
+        let (word, rest) = reply::outcome(answer)?;
+        let mut rest = rest.into_iter();
+        match word.as_str() {
+            "held" => {
+                let leads = reply::number(&rest.next().unwrap_or(Value::Nil))? > 0;
+                let lives = rest.map(life).collect::<Result<BTreeSet<_>, _>>()?;
+                Ok(Lease { leads, lives, lasts: LASTS })
+            }
+            "taken" => {
+                self.room.lost.store(true, Ordering::Relaxed);
+                Err(lost(self.epoch))
+            }
+            _ => Err(reply::unexpected()),
+        }
+    }
+
+    /// What gives the leases back.
+    pub(super) fn leaving(&self) -> Ask<'_> {
+        Ask::again(&scripts::LEAVE, &self.prefix).with(&self.who).with(self.epoch)
+    }
+
+    pub(super) async fn check_ready(&self) -> Result<(), StoreError> {
+        if self.room.lost.load(Ordering::Relaxed) {
+            return Err(lost(self.epoch));
+        }
+        self.link.ask(Ask::again(&scripts::READY, &self.prefix)).await.map(drop)
+    }
+}
+
+/// That the number of this life is another server's.
+fn lost(epoch: u64) -> StoreError {
+    StoreError::Unavailable(format!(
+        "redis has forgotten that this server began its life {epoch}, and another one has that number now: \
+         restart this server"
+    ))
+}
+
+fn life(epoch: Value) -> Result<u64, StoreError> {
+    reply::text(epoch)?.parse().map_err(|_| reply::unexpected())
+}
+
+/// How much memory there is, as it was measured last.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    /// Bytes that may be taken yet, and whether that is known.
+    left: AtomicU64,
+    bounded: AtomicBool,
+    /// Whether this life has lost its number.
+    lost: AtomicBool,
+}
+
+impl Room {
+    pub(super) fn measured(&self, used: Option<u64>, most: Option<u64>) {
+        let bound = most.filter(|most| *most > 0);
+        if let (Some(used), Some(most)) = (used, bound) {
+            let kept = (most / 10).min(KEPT);
+            self.left.store((most - kept).saturating_sub(used), Ordering::Relaxed);
+        }
+        self.bounded.store(bound.is_some(), Ordering::Relaxed);
+    }
+
+    /// Takes room for so many bytes, until it is measured again.
+    pub(super) fn admit(&self, bytes: usize) -> Result<(), StoreError> {
+        if !self.bounded.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let bytes = bytes as u64 + BESIDE;
+        let take = |left: u64| left.checked_sub(bytes);
+        let taken = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        taken.map(drop).map_err(|_| {
+            StoreError::Unavailable(
+                "redis is nearly out of memory, and what is left is for ending what was accepted: raise its maxmemory, \
+                 or keep requests for a shorter time"
+                    .to_owned(),
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenth_of_the_memory_is_kept_for_ending_what_was_accepted() {
+        let room = Room::default();
+        assert_eq!(room.admit(1 << 40), Ok(()), "nothing was measured");
+        room.measured(Some(80_000), Some(100_000));
+        assert_eq!(room.admit(5_000), Ok(()));
+        assert!(room.admit(5_000).is_err(), "that was taken");
+        assert_eq!(room.admit(500), Ok(()));
+        room.measured(Some(95_000), Some(100_000));
+        assert!(room.admit(0).is_err());
+        room.measured(Some(95_000), Some(0));
+        assert_eq!(room.admit(1 << 40), Ok(()), "without a bound there is always room");
+    }
+}

@@ -1,0 +1,2 @@
+-- Writes nothing, and is refused where something cannot be written.
+return redis.call('HGET', P .. 'meta', 'epoch')
