@@ -1,6 +1,7 @@
 //! The verbs over a real store and the real local cluster, in the states that only a failure leaves.
 
 mod line;
+mod replicas;
 pub(crate) mod scripted;
 
 use std::path::PathBuf;
