@@ -136,23 +136,23 @@ impl Metrics {
     }
 
     /// Everything as text, with the ledger's counts, and the number of clients that wait, as they are now.
-    pub fn render(&self, ready: bool, waiting: usize, runs: &[(Phase, u64)], held: &[Load]) -> String {
+    pub fn render(&self, ready: bool, waiting: usize, runs: &[(Phase, u64)], loads: &[Load]) -> String {
         self.waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
         self.ready.set(u64::from(ready));
         for phase in Phase::ALL {
             let number = runs.iter().find(|(counted, _)| *counted == phase).map_or(0, |(_, number)| *number);
             self.runs.get_or_create(&label("phase", phase.as_str())).set(i64::try_from(number).unwrap_or(i64::MAX));
         }
-        // Made anew each time: a topic that is held no more has no number.
+        // Made anew each time: a topic that has nothing to do any more has no number.
         let topic_runs = Family::<Labels, Gauge>::default();
-        for load in held {
+        for load in loads {
             for (state, number) in [("queued", load.queued), ("live", load.live)] {
                 let labels = vec![("topic", load.topic.to_string()), ("state", state.to_owned())];
                 topic_runs.get_or_create(&labels).set(i64::try_from(number).unwrap_or(i64::MAX));
             }
         }
         let mut registry = self.registry();
-        registry.register("topic_runs", "Runs of topics with a concurrency, or paused, by state", topic_runs);
+        registry.register("topic_runs", "Runs of topics by state", topic_runs);
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _: std::fmt::Result = encode(&mut text, &registry);

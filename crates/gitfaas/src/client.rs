@@ -301,9 +301,9 @@ impl Client {
 
     async fn refusal(&self, response: Response) -> Error {
         let status = response.status();
-        let location = response.headers().get(reqwest::header::LOCATION).cloned();
+        let headers = response.headers().clone();
         match self.body(response).await {
-            Ok(body) => Error::of_refusal(self.server(), status, location.as_ref(), &body),
+            Ok(body) => Error::of_refusal(self.server(), status, &headers, &body),
             Err(error) => error,
         }
     }

@@ -45,9 +45,9 @@ pub(super) async fn metrics(State(app): State<App>) -> impl IntoResponse {
     let ready = app.engine.ready().await.is_ok();
     // Without the store its counts are missing, and everything else is worth all the more.
     let runs = app.engine.count().await.unwrap_or_default();
-    let held = app.engine.held_loads().await.unwrap_or_default();
+    let loads = app.engine.topic_loads().await.unwrap_or_default();
     app.engine.metrics().lost(app.engine.loss().await.is_some());
-    let text = app.engine.metrics().render(ready, app.engine.waiting(), &runs, &held);
+    let text = app.engine.metrics().render(ready, app.engine.waiting(), &runs, &loads);
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
 }
 

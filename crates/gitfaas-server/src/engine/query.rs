@@ -98,18 +98,19 @@ impl Engine {
         Ok(self.parts.store.loads(None).await?)
     }
 
-    /// How many runs are queued and live, of each topic of the catalog that has a `concurrency` or is paused.
+    /// How many runs are queued and live, of each topic of the catalog that has such runs, a `concurrency`, or a pause.
     ///
     /// # Errors
     /// The store's.
-    pub async fn held_loads(&self) -> Result<Vec<Load>, EngineError> {
+    pub async fn topic_loads(&self) -> Result<Vec<Load>, EngineError> {
         let catalog = self.catalog();
-        let topics = catalog.iter().flat_map(Catalog::topics).map(|topic| topic.name.clone());
-        let held: Vec<TopicName> = topics.filter(|topic| self.gate(topic).holds()).collect();
-        let loads = if held.is_empty() { Vec::new() } else { self.loads().await? };
+        let loads = self.loads().await?;
         let mut loads: BTreeMap<_, _> = loads.into_iter().map(|load| (load.topic.clone(), load)).collect();
-        let load = |topic| loads.remove(&topic).unwrap_or(Load { topic, queued: 0, live: 0 });
-        Ok(held.into_iter().map(load).collect())
+        let load = |topic: TopicName| {
+            let held = self.gate(&topic).holds().then(|| Load { topic: topic.clone(), queued: 0, live: 0 });
+            loads.remove(&topic).or(held)
+        };
+        Ok(catalog.iter().flat_map(Catalog::topics).map(|topic| topic.name.clone()).filter_map(load).collect())
     }
 
     /// How many runs of a topic are queued and live.

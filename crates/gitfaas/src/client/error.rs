@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::io::ErrorKind;
+use std::time::Duration;
 
 use gitfaas_server::api::wire::{FailureView, ProblemView};
+use gitfaas_server::engine::ErrorCode;
 use reqwest::StatusCode;
-use reqwest::header::HeaderValue;
+use reqwest::header::{HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 
 /// An answer above this size is likely to be refused by a server's limit, which defaults to 1 MiB.
 const LARGE: usize = 1 << 20;
@@ -30,6 +32,8 @@ pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
     /// What it said.
     pub(crate) problem: Option<ProblemView>,
+    /// After how long it says that asking again may help.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 impl Error {
@@ -52,6 +56,13 @@ impl Error {
                 refusal.status.is_server_error() || refusal.status == StatusCode::TOO_MANY_REQUESTS
             }
         }
+    }
+
+    /// After how long a publish can be sent once more that was refused because a queue is full: nothing of it was stored.
+    pub(crate) fn wait_for_room(&self) -> Option<Duration> {
+        let Self::Refused(refusal) = self else { return None };
+        let full = refusal.problem.as_ref().is_some_and(|problem| problem.code == ErrorCode::QueueFull.as_str());
+        refusal.retry_after.filter(|_| full)
     }
 
     pub(super) fn of_transport(server: &str, error: &reqwest::Error) -> Self {
@@ -77,16 +88,19 @@ impl Error {
         Self::of_transport(server, error)
     }
 
-    pub(super) fn of_refusal(server: &str, status: StatusCode, location: Option<&HeaderValue>, body: &[u8]) -> Self {
+    pub(crate) fn of_refusal(server: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+        let said = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         if status.is_redirection() {
-            let to = location.and_then(|location| location.to_str().ok()).unwrap_or("nowhere");
+            let to = said(LOCATION).unwrap_or("nowhere");
             return Self::strange(server, format!("it points to {to}; give that as --server if you trust it"));
         }
+        let seconds = said(RETRY_AFTER).and_then(|seconds| seconds.parse().ok());
+        let retry_after = seconds.map(Duration::from_secs);
         match serde_json::from_slice::<ProblemView>(body) {
-            Ok(problem) => Self::Refused(Box::new(Refusal { status, problem: Some(problem) })),
+            Ok(problem) => Self::Refused(Box::new(Refusal { status, problem: Some(problem), retry_after })),
             // Proxies in front of a server answer these in their own words.
             Err(_) if matches!(status.as_u16(), 401 | 403 | 413 | 429 | 502..=504) => {
-                Self::Refused(Box::new(Refusal { status, problem: None }))
+                Self::Refused(Box::new(Refusal { status, problem: None, retry_after }))
             }
             Err(_) => Self::strange(server, format!("it said {status} without a problem document")),
         }

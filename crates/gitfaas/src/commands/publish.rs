@@ -6,21 +6,26 @@ use gitfaas_server::api::wire::Receipt;
 use gitfaas_server::clock::{Clock as _, SystemClock};
 
 use anstyle::AnsiColor;
+use tokio::time::Instant;
 
 use super::wait::{self, Deadline, Logs};
 use crate::cli::{self, Format};
-use crate::client::{Answer, Client};
+use crate::client::{Answer, Client, Error};
 use crate::exit::Outcome;
 use crate::output::table::{self, Field};
 use crate::output::tree::{self, Look};
 use crate::output::{self, Out, live};
 use crate::publication;
 
+/// For how long what would not fit into a queue is sent again.
+const ROOM: Duration = Duration::from_secs(30);
+
 /// Runs the command.
 pub(crate) async fn run(arguments: cli::Publish, out: Out) -> anyhow::Result<Outcome> {
     let client = Client::new(&arguments.address)?;
     let message = publication::read(&arguments.message)?;
-    let receipt = client.publish(&arguments.topic, &message, arguments.idempotency_key.as_deref()).await?;
+    let key = arguments.idempotency_key.as_deref();
+    let receipt = when_there_is_room(ROOM, || client.publish(&arguments.topic, &message, key)).await?;
     let waiting = Waiting { wait: arguments.wait, follow: arguments.follow, timeout: arguments.timeout };
     see(&client, receipt, waiting, arguments.output.format, out).await
 }
@@ -28,9 +33,31 @@ pub(crate) async fn run(arguments: cli::Publish, out: Out) -> anyhow::Result<Out
 /// Runs `gitfaas replay`, which is a publish of what was published.
 pub(crate) async fn replay(arguments: cli::Replay, out: Out) -> anyhow::Result<Outcome> {
     let client = Client::new(&arguments.address)?;
-    let receipt = client.replay(arguments.request, arguments.at.as_str()).await?;
+    let at = arguments.at.as_str();
+    let receipt = when_there_is_room(ROOM, async || Ok(client.replay(arguments.request, at).await?)).await?;
     let waiting = Waiting { wait: arguments.wait, follow: arguments.follow, timeout: arguments.timeout };
     see(&client, receipt, waiting, arguments.output.format, out).await
+}
+
+/// Sends what is refused because a queue is full again, as often as the server says and for as long as `patience` lasts.
+async fn when_there_is_room<T>(
+    patience: Duration,
+    mut send: impl AsyncFnMut() -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let give_up = Instant::now() + patience;
+    let mut told = false;
+    loop {
+        let refused = match send().await {
+            Ok(accepted) => return Ok(accepted),
+            Err(refused) => refused,
+        };
+        let wait = refused.downcast_ref::<Error>().and_then(Error::wait_for_room);
+        let Some(wait) = wait.filter(|wait| Instant::now() + *wait < give_up) else { return Err(refused) };
+        if !std::mem::replace(&mut told, true) {
+            output::remark(&format!("{refused:#}\ntrying again for {} seconds", patience.as_secs()))?;
+        }
+        tokio::time::sleep(wait).await;
+    }
 }
 
 /// What is waited for after the receipt.
@@ -106,6 +133,36 @@ mod tests {
     use crate::output::tree::samples;
     use gitfaas_core::run::ObjectKey;
     use gitfaas_server::api::wire::ApplyReport;
+
+    /// What a server says so often, with this wait, before it accepts; and how often it was asked.
+    async fn sent(full: u32, code: &str, retry_after: u64) -> (anyhow::Result<()>, u32) {
+        let said = format!(
+            r#"{{"type": "urn:x", "title": "x", "status": 429, "code": "{code}", "detail": "it is full", "error": true}}"#
+        );
+        let mut asked = 0;
+        let accepted = when_there_is_room(Duration::from_secs(30), async || {
+            asked += 1;
+            if asked > full {
+                return Ok(());
+            }
+            let headers = [(reqwest::header::RETRY_AFTER, retry_after.into())].into_iter().collect();
+            let status = reqwest::StatusCode::TOO_MANY_REQUESTS;
+            Err(Error::of_refusal("http://here", status, &headers, said.as_bytes()).into())
+        });
+        (accepted.await, asked)
+    }
+
+    #[tokio::test]
+    async fn what_a_full_queue_refuses_is_sent_again_for_a_while() {
+        assert!(matches!(sent(3, "queue-full", 0).await, (Ok(()), 4)));
+        let (refused, asked) = sent(9, "queue-full", 31).await;
+        assert_eq!(
+            (refused.expect_err("it takes too long").to_string().as_str(), asked),
+            ("the server said no: it is full", 1)
+        );
+        let (refused, asked) = sent(9, "too-many-waiting", 0).await;
+        assert!(refused.is_err() && asked == 1, "something else was refused");
+    }
 
     #[test]
     fn a_receipt_tells_what_became_of_each_function() {
