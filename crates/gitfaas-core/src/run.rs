@@ -33,7 +33,7 @@ pub enum Phase {
     Interrupted,
     /// Its Job is gone and nobody can tell how it ended.
     Unknown,
-    /// Its time was over before it could be applied.
+    /// It was tried again for as long as may be, and could not be applied: a dead letter.
     Expired,
 }
 
@@ -202,6 +202,11 @@ pub struct Mark {
     pub at: Timestamp,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// A run as the ledger keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -241,6 +246,13 @@ pub struct Run {
     /// How often applying this try failed for a passing reason.
     #[serde(default)]
     pub apply_failures: u32,
+    /// For how long applying this try has been tried again, in milliseconds: the sum of the times from each try that failed
+    /// for a passing reason to the next one. While its topic is held, or the cluster cannot be reached, it does not grow.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub retried_millis: u64,
+    /// How often it was tried once more by itself, because what became of the try before is not known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reruns: u64,
     /// When a queued run is due; set exactly while `queued`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Timestamp>,
@@ -248,7 +260,7 @@ pub struct Run {
     #[serde(default)]
     pub logs_captured: bool,
     /// Whether a person gave it up for good, so that it is no dead letter any more. Set only while `failed`,
-    /// `interrupted` or `unknown`.
+    /// `interrupted`, `unknown` or `expired`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub purged: bool,
     /// The revision that its manifests were made from, where that is another than its request's.
@@ -281,6 +293,8 @@ impl Run {
             mark: None,
             cancelling: None,
             apply_failures: 0,
+            retried_millis: 0,
+            reruns: 0,
             due_at: Some(now),
             logs_captured: false,
             purged: false,
@@ -298,7 +312,7 @@ impl Run {
 
     /// Whether it gave up and waits for somebody to decide: to be redriven, or purged.
     pub const fn is_dead_letter(&self) -> bool {
-        matches!(self.phase, Phase::Failed | Phase::Interrupted | Phase::Unknown) && !self.purged
+        matches!(self.phase, Phase::Failed | Phase::Interrupted | Phase::Unknown | Phase::Expired) && !self.purged
     }
 
     /// Whether it takes one of the slots of a topic with a `concurrency`: the cluster may have something of it that is

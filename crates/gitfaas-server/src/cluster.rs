@@ -53,6 +53,11 @@ pub trait Cluster: Send + Sync + 'static {
     /// a try again makes nothing twice.
     fn keeps(&self) -> Duration;
 
+    /// A Job's key as [`apply`](Self::apply) gives it back, and [`watch`](Self::watch) tells of it.
+    fn in_full(&self, job: &ObjectKey) -> ObjectKey {
+        job.clone()
+    }
+
     /// Whether a Job exists, whether or not it is watched.
     ///
     /// # Errors

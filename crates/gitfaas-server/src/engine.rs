@@ -5,6 +5,7 @@
 //! what is decided in the core.
 
 mod access;
+mod apply;
 mod caller;
 mod cancel;
 mod changes;
@@ -78,6 +79,15 @@ use crate::telemetry::Metrics;
 /// How many ended Jobs have their logs kept, or are let go, at once.
 const TURNS: usize = 16;
 
+/// What becomes of a run of which nobody can tell how it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnUnknown {
+    /// It is a dead letter that waits for somebody to decide.
+    Hold,
+    /// It is tried once more, [so often](gitfaas_core::run::machine::MOST_RERUNS) at most: what it did may be done twice.
+    Rerun,
+}
+
 /// What the engine is told at its start.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -95,6 +105,11 @@ pub struct Settings {
     pub dispatches: usize,
     /// How many runs may be queued before a publish that would have to wait is refused.
     pub room: Room,
+    /// How long what fails in passing is tried again before it gives up. Only the time counts in which it could be tried:
+    /// not that of a topic that is held, nor that in which the cluster cannot be reached.
+    pub max_age: Duration,
+    /// What becomes of a run of which nobody can tell how it ended.
+    pub on_unknown: OnUnknown,
     /// How long to wait before applying again after a passing failure.
     pub backoff: Backoff,
     /// Bytes of log kept for each container of each attempt, counted from the end.
@@ -114,6 +129,8 @@ impl Default for Settings {
             holder: "gitfaas".to_owned(),
             apply_wait: Duration::from_secs(5),
             dispatches: 64,
+            max_age: Duration::from_hours(24),
+            on_unknown: OnUnknown::Hold,
             room: Room { per_topic: 100_000, in_all: 1_000_000 },
             backoff: Backoff { first: Duration::from_secs(1), most: Duration::from_mins(1) },
             log_tail: 1024 * 1024,

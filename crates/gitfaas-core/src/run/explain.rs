@@ -48,7 +48,7 @@ fn stands(run: &Run) -> String {
         Phase::Cancelled => "somebody cancelled it".to_owned(),
         Phase::Interrupted => "its processes were ended from outside".to_owned(),
         Phase::Unknown => "its Job is gone, and nobody saw how it ended".to_owned(),
-        Phase::Expired => "its time was over before it could be applied".to_owned(),
+        Phase::Expired => "it gave up: it could not be applied for as long as that is tried again".to_owned(),
     }
 }
 
@@ -70,7 +70,7 @@ fn next(run: &Run, held: Option<&Reason>, now: Timestamp) -> String {
         Phase::Pending => "it runs when the cluster starts a process".to_owned(),
         Phase::Running => "it is settled when the cluster says that its Jobs are over".to_owned(),
         Phase::Cancelled if run.live_jobs().next().is_some() => "its Jobs are being ended".to_owned(),
-        Phase::Failed | Phase::Unknown | Phase::Interrupted if !run.purged => {
+        Phase::Failed | Phase::Unknown | Phase::Interrupted | Phase::Expired if !run.purged => {
             "nothing by itself; it can be redriven, or purged".to_owned()
         }
         Phase::Failed | Phase::Unknown | Phase::Interrupted | Phase::Expired | Phase::Succeeded | Phase::Cancelled => {
@@ -83,6 +83,12 @@ fn facts(run: &Run) -> Vec<String> {
     let mut facts = vec![format!("this is try {}, accepted at {}", run.try_no, run.created_at)];
     if let Some(revision) = &run.revision {
         facts.push(format!("it is made from {revision}, a later revision than its request's"));
+    }
+    if run.reruns > 0 {
+        let reruns = times(u32::try_from(run.reruns).unwrap_or(u32::MAX), "time");
+        facts.push(format!(
+            "it was tried once more by itself {reruns}, because what became of the try before is not known"
+        ));
     }
     if let Some(started) = run.started_at {
         facts.push(format!("{} of it since {started}", times(run.attempts, "attempt")));

@@ -3,6 +3,8 @@
 //! The caller stores the next run first and carries the effects out afterwards; each effect is safe to repeat, and
 //! one that was lost in a crash is asked for again by the next observation.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::{JobState, Mark, ObjectKey, Phase, Reason, Run, RunObject};
@@ -30,9 +32,14 @@ pub enum Event {
         /// The revision that its manifests are made from now; `None` when they are what they were.
         revision: Option<String>,
     },
+    /// It is to be tried once more by itself, because what became of it is not known.
+    Rerun,
     /// Somebody gives a dead letter up for good.
     Purged,
 }
+
+/// How often a run is tried once more by itself.
+pub const MOST_RERUNS: u64 = 3;
 
 /// Why applying failed, and whether trying again can help.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,12 +48,19 @@ pub enum ApplyFailure {
     Passing {
         /// When.
         retry_at: Timestamp,
+        /// How much of the time until then it [has been tried again](Run::retried_millis).
+        counts: Duration,
         /// What was said.
         reason: Reason,
     },
     /// It will not pass: refused, forbidden, somebody else's name.
     Final {
         /// What was said.
+        reason: Reason,
+    },
+    /// It might pass, and it was tried again for as long as may be.
+    Expired {
+        /// What was said last.
         reason: Reason,
     },
     /// It was applied so long ago, perhaps, that nobody can tell whether it was.
@@ -97,7 +111,7 @@ impl Step {
 
 /// What `event` makes of `run` at `now`.
 ///
-/// A final phase never changes but by [`Event::Redriven`], an observation about another try changes nothing, and what
+/// A final phase never changes but by [`Event::Redriven`] and [`Event::Rerun`], an observation about another try changes nothing, and what
 /// the cluster says twice changes nothing the second time; so a caller may tell what it knows as often as it likes.
 ///
 /// A dead letter is redriven only when it [is done](Run::is_done): until then its try could still leave something behind.
@@ -114,6 +128,7 @@ pub fn step(run: &Run, event: Event, now: Timestamp) -> Step {
         Event::LogsCaptured => {}
         Event::Cancelled(reason) => cancelled(&mut next, reason, now),
         Event::Redriven { revision } => redriven(&mut next, revision, now),
+        Event::Rerun => rerun(&mut next, now),
         Event::Purged => next.purged |= next.is_dead_letter(),
     }
     let effects = effects(&next);
@@ -152,6 +167,25 @@ fn redriven(run: &mut Run, revision: Option<String>, now: Timestamp) {
         created_at: run.created_at,
         ..planned
     };
+}
+
+fn rerun(run: &mut Run, now: Timestamp) {
+    if !may_rerun(run) || !run.is_done() {
+        return;
+    }
+    let (reruns, try_no) = (run.reruns + 1, run.try_no);
+    let why = run.reason.take().map_or_else(String::new, |reason| format!(" ({}: {})", reason.code, reason.message));
+    redriven(run, None, now);
+    run.reruns = reruns;
+    let message = format!(
+        "what became of try {try_no} is not known{why}; it is tried once more by itself, {reruns} of {MOST_RERUNS} times"
+    );
+    run.reason = Some(Reason::new("Rerun", message));
+}
+
+/// Whether a run may be tried once more by itself, when nothing of its present try is left to be done.
+pub fn may_rerun(run: &Run) -> bool {
+    run.phase == Phase::Unknown && run.is_dead_letter() && run.reruns < MOST_RERUNS
 }
 
 fn marked(run: &mut Run, mark: Mark, now: Timestamp) {
@@ -206,12 +240,15 @@ fn apply_failed(run: &mut Run, objects: Vec<ObjectKey>, failure: ApplyFailure, n
         return finish(run, Phase::Cancelled, Some(reason), now);
     }
     match failure {
-        ApplyFailure::Passing { retry_at, reason } => {
+        ApplyFailure::Passing { retry_at, counts, reason } => {
+            let counts = u64::try_from(counts.as_millis()).unwrap_or(u64::MAX);
+            run.retried_millis = run.retried_millis.saturating_add(counts);
             run.phase = Phase::Queued;
             run.due_at = Some(retry_at);
             run.reason = Some(reason);
         }
         ApplyFailure::Final { reason } => finish(run, Phase::Failed, Some(reason), now),
+        ApplyFailure::Expired { reason } => finish(run, Phase::Expired, Some(reason), now),
         ApplyFailure::Unknown { reason } => finish(run, Phase::Unknown, Some(reason), now),
     }
 }

@@ -27,6 +27,14 @@ fn reason(code: &str) -> Reason {
     Reason::new(code, "because")
 }
 
+fn passing() -> ApplyFailure {
+    ApplyFailure::Passing { retry_at: at(77), counts: Duration::from_secs(7), reason: reason("Unavailable") }
+}
+
+fn forgotten() -> ApplyFailure {
+    ApplyFailure::Unknown { reason: reason("Forgotten") }
+}
+
 fn seen(name: &str, state: JobState, attempts: u32) -> Event {
     Event::Observed(Observation { try_no: Try(1), job: key("Job", name), state, attempts })
 }
@@ -123,7 +131,7 @@ fn an_observation_of_another_try_is_not_ours() {
 
 #[test]
 fn a_passing_failure_queues_the_run_again() {
-    let failure = ApplyFailure::Passing { retry_at: at(77), reason: reason("Unavailable") };
+    let failure = passing();
     let run = after(&queued(), [Event::Marked(mark()), Event::ApplyFailed(Vec::new(), failure)]);
     assert_eq!((run.phase, run.due_at, run.apply_failures), (Phase::Queued, Some(at(77)), 1));
     assert_eq!((run.mark.clone(), run.reason.clone()), (None, Some(reason("Unavailable"))));
@@ -238,7 +246,7 @@ fn a_run_that_is_being_applied_is_cancelled_when_that_has_a_verdict() {
         [Event::Marked(mark()), Event::Cancelled(reason("First")), Event::Cancelled(reason("Second"))],
     );
     assert_eq!((applying.phase, applying.cancelling.clone()), (Phase::Applying, Some(reason("First"))));
-    let passing = ApplyFailure::Passing { retry_at: at(77), reason: reason("Unavailable") };
+    let passing = passing();
     let refused = ApplyFailure::Final { reason: reason("Forbidden") };
     for verdict in [
         Event::Applied(vec![key("Job", "a")]),

@@ -35,7 +35,7 @@ pub(super) struct Verbs;
 
 /// List the dead letters
 ///
-/// The runs that gave up and that nobody has decided about: failed, interrupted or unknown, and neither redriven nor
+/// The runs that gave up and that nobody has decided about: failed, interrupted, unknown or expired, and neither redriven nor
 /// purged. Those of the newest requests first, a page at a time.
 #[utoipa::path(
     get, path = "/api/v1/dead-letters", operation_id = "listDeadLetters", tag = "dead letters",

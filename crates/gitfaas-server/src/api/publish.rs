@@ -168,11 +168,11 @@ fn report(run: Run, waits: &Waits) -> ApplyReport {
         (Phase::Queued, _) if let Some(held) = held => format!("accepted, not applied yet: {}", held.message),
         (Phase::Queued | Phase::Applying, None) => "accepted, not applied yet".to_owned(),
         (Phase::Queued, Some(reason)) => format!("accepted, not applied yet: {}; it is tried again", reason.message),
-        (Phase::Failed | Phase::Cancelled, Some(reason)) => reason.message.clone(),
+        (Phase::Failed | Phase::Cancelled | Phase::Expired, Some(reason)) => reason.message.clone(),
         _ => format!("applied {}", run.objects.iter().map(|o| o.key.to_string()).collect::<Vec<_>>().join(", ")),
     };
     ApplyReport {
-        error: run.phase == Phase::Failed,
+        error: matches!(run.phase, Phase::Failed | Phase::Expired),
         path: run.function,
         message,
         run_id: run.id,

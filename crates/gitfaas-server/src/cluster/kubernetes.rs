@@ -194,6 +194,10 @@ impl Cluster for Kubernetes {
         self.settings.ttl_floor
     }
 
+    fn in_full(&self, job: &ObjectKey) -> ObjectKey {
+        ObjectKey { namespace: Some(self.placed(job).namespace), ..job.clone() }
+    }
+
     async fn exists(&self, job: &ObjectKey) -> Result<bool, ClusterError> {
         Ok(self.job(job).await?.is_some())
     }

@@ -97,9 +97,14 @@ impl Engine {
     /// Refuses a publish by a function of the topic `of` to a topic that its `publishes` leaves out.
     fn check_publishes(&self, of: &TopicName, topic: &str) -> Result<(), EngineError> {
         let catalog = self.catalog.load();
-        let version = catalog.as_ref().as_ref().and_then(|catalog| catalog.topic(of)?.version.as_ref());
-        // A topic that does not exist is told as such; a run whose topic is gone may what it could by default.
-        let (Some(version), Ok(name)) = (version, topic.parse()) else { return Ok(()) };
+        // A topic that does not exist is told as such, and so is that nothing is served yet.
+        let (Some(catalog), Ok(name)) = (catalog.as_ref(), topic.parse::<TopicName>()) else { return Ok(()) };
+        let Some(version) = catalog.topic(of).and_then(|topic| topic.version.as_ref()) else {
+            let detail = format!(
+                "functions of the topic `{of}` may not publish any more: it is not in the config file, which would say where they may"
+            );
+            return Err(EngineError::new(ErrorCode::Forbidden, detail));
+        };
         if version.rules.may_publish(&name) {
             return Ok(());
         }

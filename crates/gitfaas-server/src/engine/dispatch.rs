@@ -1,31 +1,22 @@
-//! Dispatch: bring a marked run to the cluster and settle the verdict.
+//! Dispatch: take queued runs in their turn, and again those that were left half done, mark them, and have them applied.
 //!
-//! Only marked runs come here. Applying is safe to repeat for one try, so whatever a crash, or a store that wrote a mark
-//! and answered with an error, left marked is applied again by [`Engine::recover`].
+//! Whatever a crash, or a store that wrote a mark and answered with an error, left marked is applied again by
+//! [`Engine::recover`].
 
-use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use gitfaas_core::admission::admit_all;
-use gitfaas_core::manifest::{Fillings, RecordedManifest};
-use gitfaas_core::run::machine::{ApplyFailure, Event, Step, step};
-use gitfaas_core::run::{ObjectKey, Phase, Reason, Run};
+use futures_util::{StreamExt as _, stream};
+use gitfaas_core::run::machine::{Event, Step, step};
+use gitfaas_core::run::{Phase, Run};
 use gitfaas_core::topic::TopicName;
 use jiff::Timestamp;
 
-use super::{Engine, EngineError, jitter};
-use crate::cluster::{ApplyError, ClusterError, Owner};
+use super::apply::sent_before;
+use super::{Engine, EngineError};
 use crate::store::{Marking, Order, StoreError};
 
-/// The part of the time that a cluster keeps Jobs after which one is not counted on any more: clocks differ.
-const SPARE: u32 = 24;
-/// The reason of a run that was sent to the cluster and of which nobody knows whether it arrived.
-const NO_ANSWER: &str = ApplyError::NO_ANSWER;
-/// How many runs one look at the ledger takes.
+/// How many runs one look at the ledger takes, of all queues together.
 const BATCH: usize = 64;
 
 /// What [`Engine::recover`] found.
@@ -98,7 +89,8 @@ impl Engine {
         Ok(None)
     }
 
-    /// Looks once at every queue, and takes from each a share of what may go.
+    /// Looks once at every queue, and takes from each a share of what may go: one of each in turn, so that none is behind
+    /// all of a long one.
     async fn look(self: &Arc<Self>) -> Result<Look, EngineError> {
         // Who sees that the cluster is back wakes the dispatcher.
         if self.cut_off().is_some() {
@@ -108,6 +100,7 @@ impl Engine {
         let (queues, now) = (self.parts.store.queues().await?, self.now());
         let share = (BATCH / queues.len().max(1)).max(1);
         let mut look = Look::default();
+        let mut lines = Vec::new();
         for queue in queues {
             let gate = self.gate(&queue.topic);
             // Who resumes it wakes the dispatcher.
@@ -117,40 +110,43 @@ impl Engine {
             if queue.due_at > now {
                 look.again_at(queue.due_at);
             } else {
-                self.take_from(&queue.topic, gate.concurrency, share, &mut look).await?;
+                lines.push((gate.concurrency, self.next_of(&queue.topic, gate.concurrency, share).await?));
+            }
+        }
+        // Side by side, so that many marks are one fsync; in order all the same, because each takes its place, first for
+        // a slot and then with the store, when it is begun.
+        let taking = stream::iter(in_turn(lines)).map(|(most_live, run)| self.take(run, most_live)).buffered(BATCH);
+        for taken in taking.collect::<Vec<_>>().await {
+            match taken? {
+                Taken::Ours => look.taken += 1,
+                // A run of the topic that ends wakes the dispatcher.
+                Taken::NoSlot => {}
+                // Somebody has it in hand who could not yet settle that it is queued again.
+                Taken::NotOurs => look.again_at(now.checked_add(self.settings.backoff.first).unwrap_or(now)),
             }
         }
         Ok(look)
     }
 
-    /// Takes at most `share` of a topic's due runs; of one with a limit in the order of acceptance, while it has slots.
-    async fn take_from(
-        self: &Arc<Self>,
+    /// At most `share` of a topic's due runs; of one with a limit in the order of acceptance, and no more than it has
+    /// slots for.
+    async fn next_of(
+        &self,
         topic: &TopicName,
         most_live: Option<NonZeroU32>,
         share: usize,
-        look: &mut Look,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Vec<Run>, EngineError> {
         let (store, now) = (&self.parts.store, self.now());
-        let (order, mut free) = match most_live {
-            None => (Order::Due, u64::MAX),
-            Some(most) => (Order::Accepted, u64::from(most.get()).saturating_sub(store.live(topic).await?)),
-        };
-        for run in store.due(topic, order, now, share).await? {
+        let Some(most) = most_live else { return Ok(store.due(topic, Order::Due, now, share).await?) };
+        let mut free = u64::from(most.get()).saturating_sub(store.live(topic).await?);
+        let mut next = store.due(topic, Order::Accepted, now, share).await?;
+        next.retain(|run| {
             // What failed while a Job of it lives has its slot already.
-            if !run.is_live() {
-                let Some(left) = free.checked_sub(1) else { continue };
-                free = left;
-            }
-            match self.take(run, most_live).await? {
-                Taken::Ours => look.taken += 1,
-                // A run of the topic that ends wakes the dispatcher.
-                Taken::NoSlot => break,
-                // Somebody has it in hand who could not yet settle that it is queued again.
-                Taken::NotOurs => look.again_at(now.checked_add(self.settings.backoff.first).unwrap_or(now)),
-            }
-        }
-        Ok(())
+            let goes = run.is_live() || free > 0;
+            free -= u64::from(goes && !run.is_live());
+            goes
+        });
+        Ok(next)
     }
 
     /// Returns when a run was queued that the dispatcher may not know of.
@@ -171,7 +167,7 @@ impl Engine {
         if self.draining.is_cancelled() {
             return Ok(Taken::NotOurs);
         }
-        let forgotten = may_be_forgotten(&run, self.now(), self.parts.cluster.keeps());
+        let sent = sent_before(&run, self.now(), self.parts.cluster.keeps());
         let gate = self.gate(&run.topic);
         // It may have been paused while this waited.
         if run.phase == Phase::Queued && gate.paused().is_some() {
@@ -179,10 +175,16 @@ impl Engine {
         }
         let Step { next, effects } = step(&run, Event::Marked(self.mark()), self.now());
         let Some(marked) = next else { return Ok(Taken::NotOurs) };
-        match self.parts.store.mark(&run, &marked, most_live.and(gate.concurrency)).await? {
-            Marking::Marked => {}
-            Marking::Full => return Ok(Taken::NoSlot),
-            Marking::Changed => return Ok(Taken::NotOurs),
+        match self.parts.store.mark(&run, &marked, most_live.and(gate.concurrency)).await {
+            Ok(Marking::Marked) => {}
+            Ok(Marking::Full) => return Ok(Taken::NoSlot),
+            Ok(Marking::Changed) => return Ok(Taken::NotOurs),
+            // Just now: it is no reason to leave others.
+            Err(error @ StoreError::Damaged(_)) => {
+                tracing::error!(run.id = %run.id, %error, "a run cannot be dispatched");
+                return Ok(Taken::NotOurs);
+            }
+            Err(error) => return Err(error.into()),
         }
         if marked.phase != Phase::Applying {
             // It was to be cancelled when its server ended, and its Jobs may live.
@@ -194,200 +196,31 @@ impl Engine {
         }
         let engine = self.clone();
         self.tasks.spawn(async move {
-            engine.apply_stored(marked, forgotten).await;
+            engine.apply_stored(marked, sent).await;
             drop((slot, hold));
         });
         Ok(Taken::Ours)
     }
-
-    async fn apply_stored(self: &Arc<Self>, run: Run, forgotten: bool) {
-        let recorded = async {
-            let manifests = self.parts.store.manifests(run.id).await?;
-            let message = self.parts.store.message(run.request()).await?.ok_or(StoreError::NotFound)?;
-            Ok::<_, StoreError>((manifests, STANDARD.encode(&message.payload)))
-        };
-        match recorded.await {
-            Ok((manifests, payload)) if forgotten => match self.are_there(&run, &manifests, &payload).await {
-                Ok(true) => drop(self.apply(run, &manifests, &payload).await),
-                Ok(false) => {
-                    let failure = ApplyFailure::Unknown { reason: forgotten_reason() };
-                    self.settle_verdict(run, Event::ApplyFailed(Vec::new(), failure)).await;
-                }
-                Err(error) => {
-                    let failure = self.passing(&run, Reason::new(NO_ANSWER, error.message), None);
-                    self.settle_verdict(run, Event::ApplyFailed(Vec::new(), failure)).await;
-                }
-            },
-            Ok((manifests, payload)) => drop(self.apply(run, &manifests, &payload).await),
-            Err(StoreError::Unavailable(message)) => {
-                let failure = self.passing(&run, Reason::new("StoreUnavailable", message), None);
-                self.settle_verdict(run, Event::ApplyFailed(Vec::new(), failure)).await;
-            }
-            Err(error) => {
-                let reason = Reason::new("RecordDamaged", error.to_string());
-                let failure = ApplyFailure::Final { reason };
-                self.settle_verdict(run, Event::ApplyFailed(Vec::new(), failure)).await;
-            }
-        }
-    }
-
-    /// Whether each Job exists that this try makes.
-    async fn are_there(&self, run: &Run, manifests: &[RecordedManifest], payload: &str) -> Result<bool, ClusterError> {
-        let fillings = self.fillings(run, payload);
-        for manifest in manifests {
-            let key = manifest.fill(&fillings).key;
-            if key.is_job() && !self.parts.cluster.exists(&key).await? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    fn fillings<'a>(&self, run: &Run, payload: &'a str) -> Fillings<'a> {
-        let (key, url) = (self.parts.store.ledger_key(), &self.settings.base_url);
-        Fillings::new(key, run.id, run.try_no, url, Cow::Borrowed(payload))
-    }
-
-    /// Applies a marked run and settles what came of it; returns the run as it then stands.
-    pub(super) async fn apply(self: &Arc<Self>, run: Run, manifests: &[RecordedManifest], payload: &str) -> Run {
-        let fillings = self.fillings(&run, payload);
-        // Admitted again: the policy may have become stricter since the run was accepted.
-        let event = match admit_all(manifests, &fillings, &self.settings.policy) {
-            Ok(admitted) => {
-                let owner = Owner { run: run.id, try_no: run.try_no };
-                let mut applied: Vec<ObjectKey> = Vec::with_capacity(admitted.len());
-                let mut failure = None;
-                for manifest in &admitted {
-                    // Made before, and perhaps gone since: made again it would run twice.
-                    if let Some(made) = made_before(&run, &manifest.key) {
-                        applied.push(made.clone());
-                        continue;
-                    }
-                    if !self.is_still_ours(&run).await {
-                        return self.parts.store.run(run.id).await.ok().flatten().unwrap_or(run);
-                    }
-                    match self.parts.cluster.apply(owner, manifest).await {
-                        Ok(key) => applied.push(key),
-                        Err(error) => {
-                            failure = Some(self.failure(&run, error, &fillings));
-                            break;
-                        }
-                    }
-                }
-                match failure {
-                    None => Event::Applied(applied),
-                    Some(failure) => Event::ApplyFailed(applied, failure),
-                }
-            }
-            Err(refusal) => {
-                let reason = Reason::new("NotAdmitted", refusal.to_string());
-                Event::ApplyFailed(Vec::new(), ApplyFailure::Final { reason })
-            }
-        };
-        self.settle_verdict(run, event).await
-    }
-
-    /// A cluster repeats what it refuses: the rights of the run are not to be read in its words.
-    fn failure(&self, run: &Run, error: ApplyError, fillings: &Fillings<'_>) -> ApplyFailure {
-        let redacted = |reason: Reason| Reason { message: fillings.redact(&reason.message), ..reason };
-        match error {
-            ApplyError::Final { reason } => ApplyFailure::Final { reason: redacted(reason) },
-            ApplyError::Passing { reason, retry_after } => self.passing(run, redacted(reason), retry_after),
-        }
-    }
-
-    fn passing(&self, run: &Run, reason: Reason, retry_after: Option<Duration>) -> ApplyFailure {
-        let failures = run.apply_failures.saturating_add(1);
-        let wait = self.settings.backoff.wait(failures, jitter()).max(retry_after.unwrap_or_default());
-        let retry_at = self.now().checked_add(wait).unwrap_or(Timestamp::MAX);
-        ApplyFailure::Passing { retry_at, reason }
-    }
-
-    /// Settles the verdict on a run, however long the store needs to take it: the run is in our hands, so nobody else
-    /// will before the next start.
-    pub(super) async fn settle_verdict(self: &Arc<Self>, run: Run, event: Event) -> Run {
-        let mut failures = 0;
-        loop {
-            match self.tell(run.id, event.clone()).await {
-                Ok(settled) => {
-                    self.queued.notify_one();
-                    return settled.unwrap_or(run);
-                }
-                Err(error) if !error.may_pass() => {
-                    tracing::error!(run.id = %run.id, %error, "cannot settle the run");
-                    return run;
-                }
-                Err(error) => {
-                    failures += 1;
-                    tracing::warn!(run.id = %run.id, %error, "cannot settle the run yet");
-                    let wait = self.settings.backoff.wait(failures, jitter());
-                    tokio::select! {
-                        () = tokio::time::sleep(wait) => {}
-                        // The next start finds the mark and applies again, which starts nothing twice.
-                        () = self.stopping.cancelled() => return run,
-                    }
-                }
-            }
-        }
-    }
 }
 
-/// Whether an earlier life may have made the Jobs of a run so long ago that they may have been collected since; a cluster
-/// `keeps` them for so long.
-fn may_be_forgotten(run: &Run, now: Timestamp, keeps: Duration) -> bool {
-    let unanswered = run.reason.as_ref().is_some_and(|reason| reason.code == NO_ANSWER);
-    let tried_at = run.mark.as_ref().map(|mark| mark.at).or(run.due_at.filter(|_| unanswered));
-    let age = tried_at.and_then(|at| Duration::try_from(now.duration_since(at)).ok());
-    age.is_some_and(|age| age >= keeps.saturating_sub(keeps / SPARE))
-}
-
-/// The Job of this try that an earlier round of applying it made.
-fn made_before<'a>(run: &'a Run, wanted: &ObjectKey) -> Option<&'a ObjectKey> {
-    let is_it = |made: &ObjectKey| {
-        (&made.api_version, &made.kind, &made.name) == (&wanted.api_version, &wanted.kind, &wanted.name)
-            && (wanted.namespace.is_none() || wanted.namespace == made.namespace)
-    };
-    super::observe::jobs(run).find(|made| is_it(made))
-}
-
-fn forgotten_reason() -> Reason {
-    let message = "the server was away while it was being applied, for longer than a finished Job stays in the cluster, and \
-                   there is no Job of it: whether it ran is not known";
-    Reason::new("Forgotten", message)
+/// The first of each line, then the second of each, and so on.
+fn in_turn<L: Copy, R>(lines: Vec<(L, Vec<R>)>) -> Vec<(L, R)> {
+    let placed = lines
+        .into_iter()
+        .flat_map(|(line, runs)| runs.into_iter().enumerate().map(move |(place, run)| (place, (line, run))));
+    let mut placed: Vec<_> = placed.collect();
+    // Stable: the lines keep their order.
+    placed.sort_by_key(|(place, _)| *place);
+    placed.into_iter().map(|(_, run)| run).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use gitfaas_core::id::{RequestId, RunId};
-    use gitfaas_core::run::Mark;
-
     use super::*;
 
-    const DAY: Duration = Duration::from_hours(24);
-
-    fn at(hour: i64) -> Timestamp {
-        Timestamp::from_second(hour * 3600).expect("a time")
-    }
-
-    fn queued() -> Run {
-        let function = "a.yaml".parse().expect("a function");
-        let id = RunId::derive(RequestId::from_bytes([1; 16]), &function);
-        Run::planned(id, "t".parse().expect("a topic"), function, 0, at(0))
-    }
-
     #[test]
-    fn only_what_may_have_been_made_is_in_doubt_and_only_when_a_job_may_be_gone() {
-        let mark = Mark { holder: "here".to_owned(), epoch: 1, at: at(0) };
-        let marked = Run { mark: Some(mark), due_at: None, ..queued() };
-        let unanswered = Run { reason: Some(Reason::new(NO_ANSWER, "late")), ..queued() };
-        for run in [&marked, &unanswered] {
-            assert!(!may_be_forgotten(run, at(22), DAY));
-            assert!(may_be_forgotten(run, at(23), DAY), "a little earlier than the cluster says");
-            assert!(!may_be_forgotten(run, at(99_999), Duration::MAX), "one that forgets nothing");
-        }
-        let unsent = Run { reason: Some(Reason::new("ClusterUnreachable", "down")), ..queued() };
-        for run in [&queued(), &unsent] {
-            assert!(!may_be_forgotten(run, at(99), DAY), "it was never sent");
-        }
+    fn lines_go_one_of_each_in_turn() {
+        let lines = vec![("a", vec![1, 2, 3]), ("b", vec![]), ("c", vec![7])];
+        assert_eq!(in_turn(lines), [("a", 1), ("c", 7), ("a", 2), ("a", 3)]);
     }
 }

@@ -3,14 +3,21 @@
 use std::sync::Arc;
 
 use gitfaas_core::id::RunId;
-use gitfaas_core::run::machine::{Effect, Event, Observation, effects, step};
+use gitfaas_core::run::machine::{Effect, Event, Observation, effects, may_rerun, step};
 use gitfaas_core::run::{ObjectKey, Phase, Run};
 
-use super::{Engine, EngineError, ErrorCode};
+use super::{Engine, EngineError, ErrorCode, OnUnknown};
 
 /// The phases of runs whose Jobs may be alive.
-const MAY_LIVE: [Phase; 6] =
-    [Phase::Pending, Phase::Running, Phase::Failed, Phase::Interrupted, Phase::Cancelled, Phase::Unknown];
+const MAY_LIVE: [Phase; 7] = [
+    Phase::Pending,
+    Phase::Running,
+    Phase::Failed,
+    Phase::Interrupted,
+    Phase::Cancelled,
+    Phase::Unknown,
+    Phase::Expired,
+];
 /// How often a lost race for one run is run again; each loss means that somebody else made progress.
 const RACES: usize = 1000;
 
@@ -72,6 +79,7 @@ impl Engine {
             for effect in step.effects {
                 self.carry_out(&after, effect);
             }
+            self.rerun_unknown(&after);
             return Ok(Some(after));
         }
         Err(EngineError::new(ErrorCode::Internal, format!("the run {id} changes faster than it can be settled")))
@@ -128,8 +136,24 @@ impl Engine {
                 for effect in effects(&run).into_iter().filter(|effect| !matches!(effect, Effect::Release(_))) {
                     self.carry_out(&run, effect);
                 }
+                self.rerun_unknown(&run);
             }
         }
+    }
+
+    /// Tries a run once more of which nobody can tell how it ended, if that is wanted, and when nothing of its try is
+    /// left to be done.
+    fn rerun_unknown(self: &Arc<Self>, run: &Run) {
+        if self.settings.on_unknown == OnUnknown::Hold || !may_rerun(run) || !run.is_done() {
+            return;
+        }
+        let (engine, id) = (self.clone(), run.id);
+        self.tasks.spawn(async move {
+            match engine.tell(id, Event::Rerun).await {
+                Ok(_) => engine.queued.notify_one(),
+                Err(error) => tracing::warn!(run.id = %id, %error, "it is tried again when the cluster is next compared with the ledger"),
+            }
+        });
     }
 
     /// Ends Jobs. What fails is tried again until the server stops; then the next one does it, when the cluster tells

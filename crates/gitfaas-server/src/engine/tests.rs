@@ -1,7 +1,10 @@
 //! The verbs over a real store and the real local cluster, in the states that only a failure leaves.
 
+mod cluster;
 mod line;
+mod queue;
 mod replicas;
+mod retry;
 pub(crate) mod scripted;
 
 use std::path::PathBuf;
@@ -52,6 +55,16 @@ pub(crate) fn config(rules: &str) -> String {
     format!(r#"{{"topics": [{{{rules} "name": "t", "configs": ["said.yaml"]}}]}}"#)
 }
 
+/// A folder with a config file with these rules, and its function.
+fn with_functions(rules: &str, script: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let functions = folder.path().join("functions");
+    std::fs::create_dir_all(&functions).expect("a folder");
+    std::fs::write(functions.join("config.json"), config(rules)).expect("a file");
+    std::fs::write(functions.join("said.yaml"), FUNCTION.replace("SCRIPT", script)).expect("a file");
+    folder
+}
+
 /// An engine without workers, over a ledger, a cluster and a topic `t` with one function.
 pub(crate) struct Bench {
     pub(crate) engine: Arc<Engine>,
@@ -82,25 +95,42 @@ impl Bench {
     }
 
     async fn over(source: Option<Arc<dyn Source>>, clock: Arc<dyn Clock>, rules: &str, script: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = with_functions(rules, script);
         let (data, functions) = (folder.path().join("data"), folder.path().join("functions"));
-        std::fs::create_dir_all(&functions).expect("a folder");
-        std::fs::write(functions.join("config.json"), config(rules)).expect("a file");
-        std::fs::write(functions.join("said.yaml"), FUNCTION.replace("SCRIPT", script)).expect("a file");
         let args = ["--exact", "engine::tests::supervise", "--nocapture", "--test-threads=1"];
         let program = std::env::current_exe().expect("this program");
-        let usual = ClusterSettings::new(data.clone(), functions.clone(), program.clone(), None);
+        let usual = ClusterSettings::new(data, functions, program.clone(), None);
         let supervisor = SupervisorCommand { program, args: args.map(Into::into).to_vec() };
         let cluster = LocalCluster::open(ClusterSettings { supervisor, ..usual }).await.expect("a cluster");
+        Self::whole(folder, source, Arc::new(cluster), clock, |_| {}).await
+    }
+
+    /// One over a cluster that the test leads, with these settings changed.
+    async fn led(cluster: &Arc<cluster::Scripted>, change: impl FnOnce(&mut Settings)) -> Self {
+        let folder = with_functions("", "echo said");
+        let bench = Self::whole(folder, None, cluster.clone(), Arc::new(SystemClock), change).await;
+        bench.engine.refresh().await.expect("a catalog");
+        bench
+    }
+
+    async fn whole(
+        folder: tempfile::TempDir,
+        source: Option<Arc<dyn Source>>,
+        cluster: Arc<dyn Cluster>,
+        clock: Arc<dyn Clock>,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
+        let (data, functions) = (folder.path().join("data"), folder.path().join("functions"));
         let directory = || Arc::new(DirectorySource::new(&functions, "config.json").expect("a source"));
         let parts = Parts {
             source: source.unwrap_or_else(|| directory()),
             store: Arc::new(EmbeddedStore::open(&data).expect("a ledger")),
-            cluster: Arc::new(cluster),
+            cluster,
             clock,
         };
         let backoff = Backoff { first: Duration::from_millis(7), most: Duration::from_millis(70) };
-        let settings = Settings { dispatches: 3, backoff, ..Settings::default() };
+        let mut settings = Settings { dispatches: 3, backoff, ..Settings::default() };
+        change(&mut settings);
         let engine = Engine::new(settings, parts, Metrics::default());
         engine.renew_lease().await.expect("a lease");
         Self { engine, folder }
@@ -115,10 +145,14 @@ impl Bench {
 
     /// Publishes; the run is applied at once.
     pub(crate) async fn applied(&self) -> Run {
+        self.publish("t", PATIENCE).await.expect("accepted")
+    }
+
+    /// Publishes to a topic and waits so long for a verdict.
+    async fn publish(&self, topic: &str, apply_wait: Duration) -> Result<Run, EngineError> {
         let message = Message { payload: Bytes::from_static(b"7"), meta: MessageMeta::default() };
-        let options = PublishOptions { caller: Caller::Anyone, key: None, apply_wait: PATIENCE };
-        let mut published = self.engine.publish("t", message, options).await.expect("accepted");
-        published.runs.remove(0)
+        let options = PublishOptions { caller: Caller::Anyone, key: None, apply_wait };
+        self.engine.publish(topic, message, options).await.map(|mut published| published.runs.remove(0))
     }
 
     /// Publishes while no slot is free; the run is queued.
@@ -371,7 +405,11 @@ async fn a_job_that_this_try_made_is_not_made_again_after_a_failure_that_passes(
         Fillings::new(bench.engine.parts.store.ledger_key(), run.id, run.try_no, &bench.engine.settings.base_url, "");
     let manifests = bench.engine.parts.store.manifests(run.id).await.expect("manifests");
     let job = manifests[0].fill(&key).key;
-    let failure = ApplyFailure::Passing { retry_at: bench.engine.now(), reason: Reason::new("Quota", "used up") };
+    let failure = ApplyFailure::Passing {
+        retry_at: bench.engine.now(),
+        counts: Duration::ZERO,
+        reason: Reason::new("Quota", "used up"),
+    };
     bench.engine.tell(run.id, Event::ApplyFailed(vec![job.clone()], failure)).await.expect("told");
     bench.engine.dispatch_due().await.expect("a look");
     bench.until(run.id, |run| run.phase == Phase::Pending).await;

@@ -50,6 +50,12 @@ pub(crate) struct Runs {
     #[arg(long, value_name = "NUMBER", env = "GITFAAS_DISPATCHES", default_value_t = 64)]
     #[arg(value_parser = RangedU64ValueParser::<usize>::new().range(1..=4096))]
     pub(crate) dispatches: usize,
+    /// How many runs of one topic may wait to be applied; what would have to wait beyond that is refused
+    #[arg(long, value_name = "NUMBER", env = "GITFAAS_MAX_QUEUED_TOPIC", default_value_t = 100_000)]
+    pub(crate) max_queued_topic: u64,
+    /// The same for all topics together
+    #[arg(long, value_name = "NUMBER", env = "GITFAAS_MAX_QUEUED", default_value_t = 1_000_000)]
+    pub(crate) max_queued: u64,
     /// How many pods run at once on this machine; further ones wait in the order of their Jobs [default: four for
     /// each core, at least 16]
     #[arg(long, value_name = "NUMBER", env = "GITFAAS_MAX_LIVE")]
@@ -61,6 +67,13 @@ pub(crate) struct Runs {
     /// The longest wait before applying again
     #[arg(long, value_name = "TIME", env = "GITFAAS_RETRY_WAIT_MOST", default_value = "1m", value_parser = value::some_time)]
     pub(crate) retry_wait_most: Duration,
+    /// How long what fails in passing is tried again before it gives up; the time in which its topic is held, or the
+    /// cluster cannot be reached, does not count
+    #[arg(long, value_name = "TIME", env = "GITFAAS_MAX_AGE", default_value = "24h", value_parser = value::duration)]
+    pub(crate) max_age: Duration,
+    /// What becomes of a run of which nobody can tell how it ended
+    #[arg(long, value_name = "WHAT", env = "GITFAAS_ON_UNKNOWN", default_value = "hold")]
+    pub(crate) on_unknown: OnUnknown,
     /// How long a request is kept after its last run ended (`90m`, `48h`)
     #[arg(long, value_name = "TIME", env = "GITFAAS_RETENTION", default_value = "48h", value_parser = value::duration)]
     pub(crate) retention: Duration,
@@ -120,6 +133,24 @@ pub(crate) struct Logging {
     /// How log lines look
     #[arg(long, value_name = "FORMAT", env = "GITFAAS_LOG_FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,
+}
+
+/// What becomes of a run of which nobody can tell how it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnUnknown {
+    /// It is a dead letter, until somebody decides
+    Hold,
+    /// It is tried once more, three times at most: what it did may be done twice
+    Rerun,
+}
+
+impl From<OnUnknown> for gitfaas_server::engine::OnUnknown {
+    fn from(what: OnUnknown) -> Self {
+        match what {
+            OnUnknown::Hold => Self::Hold,
+            OnUnknown::Rerun => Self::Rerun,
+        }
+    }
 }
 
 /// How log lines look.

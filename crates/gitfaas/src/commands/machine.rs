@@ -16,6 +16,7 @@ use gitfaas_server::cluster::local::{self, LocalCluster};
 use gitfaas_server::engine::{Parts, Reports, Settings};
 use gitfaas_server::server::{self, Config, RunningServer};
 use gitfaas_server::source::Source;
+use gitfaas_server::store::Room;
 use gitfaas_server::store::embedded::EmbeddedStore;
 use sha2::{Digest as _, Sha256};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -113,7 +114,10 @@ pub(super) fn config(listen: SocketAddr, arguments: &cli::Settings, namespace: &
         policy,
         apply_wait: runs.apply_wait,
         dispatches: runs.dispatches,
+        room: Room { per_topic: runs.max_queued_topic, in_all: runs.max_queued },
         backoff: Backoff { first: runs.retry_wait, most: runs.retry_wait_most.max(runs.retry_wait) },
+        max_age: runs.max_age,
+        on_unknown: runs.on_unknown.into(),
         log_tail: runs.log_tail,
         retention: runs.retention,
         dead_letter_retention: runs.dead_letter_retention,

@@ -33,6 +33,56 @@ fn what_turns_up_of_an_earlier_try_is_ended_and_let_go() {
     assert_eq!((found.next, found.effects), (None, vec![Effect::Release(vec![key("Job", "a")])]));
 }
 
+#[test]
+fn an_unknown_run_is_tried_once_more_by_itself_only_so_often() {
+    let lost = |run: &Run| after(run, [Event::Marked(mark()), Event::ApplyFailed(Vec::new(), forgotten())]);
+    let mut run = lost(&queued());
+    for reruns in 1..=MOST_RERUNS {
+        assert!(may_rerun(&run));
+        let next = step(&run, Event::Rerun, at(90)).next.expect("the next try");
+        assert_eq!((next.phase, next.reruns, u64::from(next.try_no.0)), (Phase::Queued, reruns, reruns + 1));
+        let told = next.reason.as_ref().expect("why").message.clone();
+        let expected = format!("what became of try {reruns} is not known (Forgotten: because)");
+        assert!(told.starts_with(&expected), "{told}");
+        run = lost(&next);
+    }
+    assert!(!may_rerun(&run));
+    assert_eq!(step(&run, Event::Rerun, at(91)).next, None);
+    let again = step(&run, Event::Redriven { revision: None }, at(92)).next.expect("somebody may");
+    assert_eq!(again.reruns, 0, "a person's decision begins anew");
+}
+
+#[test]
+fn only_what_is_unknown_and_done_is_tried_once_more_by_itself() {
+    for dead in [failed(true), step(&failed(true), Event::Purged, at(90)).next.expect("purged")] {
+        assert_eq!(step(&dead, Event::Rerun, at(91)).next, None);
+    }
+    let gone = after(&applied_with(&[key("Job", "a"), key("Job", "b")]), [seen("a", JobState::Gone, 1)]);
+    assert_eq!(gone.phase, Phase::Unknown);
+    assert_eq!(step(&gone, Event::Rerun, at(91)).next, None, "another Job of it lives");
+    let ended = after(&gone, [seen("b", JobState::Succeeded, 1)]);
+    assert_eq!(step(&ended, Event::Rerun, at(91)).next, None, "its logs are not kept");
+    let done = after(&ended, [Event::LogsCaptured]);
+    assert!(step(&done, Event::Rerun, at(91)).next.is_some());
+    let purged = step(&done, Event::Purged, at(91)).next.expect("purged");
+    assert_eq!(step(&purged, Event::Rerun, at(92)).next, None);
+}
+
+#[test]
+fn what_was_tried_for_too_long_is_a_dead_letter_and_keeps_what_it_made() {
+    let failing = [Event::Marked(mark()), Event::ApplyFailed(vec![key("Job", "a")], passing())];
+    let twice = after(&after(&queued(), failing.clone()), failing);
+    assert_eq!((twice.phase, twice.retried_millis, twice.apply_failures), (Phase::Queued, 14_000, 2));
+    let late = ApplyFailure::Expired { reason: reason("Unavailable") };
+    let run = after(&twice, [Event::Marked(mark()), Event::ApplyFailed(Vec::new(), late)]);
+    assert_eq!((run.phase, run.reason.clone()), (Phase::Expired, Some(reason("Unavailable"))));
+    assert!(run.is_dead_letter() && run.is_live(), "a Job that it made lives");
+    let done = after(&run, [seen("a", JobState::Succeeded, 1), Event::LogsCaptured]);
+    let again = step(&done, Event::Redriven { revision: None }, at(90)).next.expect("redriven");
+    assert_eq!((again.phase, again.retried_millis), (Phase::Queued, 0));
+    assert!(!step(&done, Event::Purged, at(90)).next.expect("purged").is_dead_letter());
+}
+
 mod any_order {
     use proptest::prelude::*;
 
@@ -56,8 +106,10 @@ mod any_order {
     fn event() -> impl Strategy<Value = Event> {
         let jobs = || proptest::collection::vec(job(), 0..3);
         let failure = prop_oneof![
-            Just(ApplyFailure::Passing { retry_at: at(77), reason: reason("Unavailable") }),
+            Just(passing()),
             Just(ApplyFailure::Final { reason: reason("Forbidden") }),
+            Just(ApplyFailure::Expired { reason: reason("Unavailable") }),
+            Just(ApplyFailure::Unknown { reason: reason("Forgotten") }),
         ];
         let observation = (1..4_u32, prop_oneof![Just("a"), Just("b")], state(), 0..3_u32).prop_map(
             |(try_no, name, state, attempts)| Observation {
@@ -76,6 +128,7 @@ mod any_order {
             1 => Just(Event::LogsCaptured),
             1 => Just(Event::Cancelled(reason("Cancelled"))),
             1 => Just(Event::Redriven { revision: None }),
+            1 => Just(Event::Rerun),
             1 => Just(Event::Purged),
         ]
     }
@@ -86,8 +139,10 @@ mod any_order {
         prop_assert_eq!(after.due_at.is_some(), after.phase == Phase::Queued);
         prop_assert_eq!(after.mark.is_some(), after.phase == Phase::Applying);
         prop_assert!(after.cancelling.is_none() || after.phase == Phase::Applying);
-        prop_assert!(!after.purged || matches!(after.phase, Phase::Failed | Phase::Interrupted | Phase::Unknown));
-        let redriven = matches!(event, Event::Redriven { .. });
+        let gave_up = Run { purged: false, ..after.clone() }.is_dead_letter();
+        prop_assert!(gave_up || !after.purged);
+        prop_assert!(after.reruns <= MOST_RERUNS);
+        let redriven = matches!(event, Event::Redriven { .. } | Event::Rerun);
         if before.phase.is_final() && !redriven {
             prop_assert_eq!((after.phase, after.finished_at), (before.phase, before.finished_at));
         }
