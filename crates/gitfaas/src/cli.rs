@@ -18,6 +18,7 @@ mod requests;
 mod serve;
 mod settings;
 mod source;
+mod store;
 mod value;
 
 use std::ffi::OsString;
@@ -37,6 +38,7 @@ pub(crate) use requests::{Cancel, Get, List, Logs, MessageArgs, Publish, Replay,
 pub(crate) use serve::{Demo, Dev, Serve};
 pub(crate) use settings::{LogFormat, Settings};
 pub(crate) use source::{Source, SourceArgs};
+pub(crate) use store::StoreArgs;
 pub(crate) use value::Data;
 
 /// Serverless functions and long-running Jobs on Kubernetes, kept in Git, started by a message.

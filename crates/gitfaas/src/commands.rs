@@ -10,6 +10,7 @@ mod docs;
 mod doctor;
 mod functions;
 mod get;
+mod ledger;
 mod lint;
 mod list;
 mod logs;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use super::{DataArgs, Output};
+use super::{DataArgs, Output, StoreArgs};
 
 /// The data folder that `dev` and `serve` would use, given the same arguments.
 #[derive(Debug, Args)]
@@ -15,6 +15,9 @@ pub(crate) struct Folder {
     /// The data folder itself
     #[command(flatten)]
     pub(crate) data: DataArgs,
+    /// Where its ledger is
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
 }
 
 const BACKUP: &str = "A backup is the ledger at one moment: every request that was acknowledged before the command \
@@ -25,6 +28,8 @@ its owner alone).
 It does not hold what this machine keeps of the Jobs that run. After a restore elsewhere, a run that was queued or being \
 applied at that moment is started there, and one that was running is `unknown`, because its Job is not there: never let \
 two servers go on from one ledger.
+
+A ledger in Redis is backed up with the Redis, by its own means: its append-only files, or a snapshot.
 
 From a pod: kubectl exec POD -- gitfaas backup - > ledger.backup";
 

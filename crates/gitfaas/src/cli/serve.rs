@@ -10,6 +10,7 @@ use super::cluster::ClusterArgs;
 use super::following::Following;
 use super::git::GitArgs;
 use super::settings::Settings;
+use super::store::StoreArgs;
 use super::value;
 
 /// `gitfaas demo`.
@@ -65,6 +66,9 @@ pub(crate) struct Serve {
     /// Where functions run
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,
+    /// Where its ledger is
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
     /// What it serves, and how
     #[command(flatten)]
     pub(crate) settings: Settings,

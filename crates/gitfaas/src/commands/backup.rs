@@ -9,6 +9,7 @@ use gitfaas_server::store::embedded::{self, Contents};
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
+use super::ledger::{self, Ledger};
 use super::machine;
 use crate::cli::{self, Format};
 use crate::exit::{Outcome, Usage};
@@ -30,6 +31,7 @@ struct Report<'a> {
 
 /// Runs `backup`.
 pub(crate) fn back_up(arguments: &cli::Backup, out: Out) -> anyhow::Result<Outcome> {
+    is_embedded(&arguments.folder, "backed up")?;
     let data = folder(&arguments.folder)?;
     if arguments.file == Path::new(STANDARD) {
         return stream(&data, out);
@@ -91,6 +93,7 @@ fn draft(folder: &Path) -> anyhow::Result<NamedTempFile> {
 
 /// Runs `restore`.
 pub(crate) fn restore(arguments: &cli::Restore) -> anyhow::Result<Outcome> {
+    is_embedded(&arguments.folder, "restored")?;
     let data = folder(&arguments.folder)?;
     let backup: Box<dyn Read> = if arguments.file == Path::new(STANDARD) {
         Box::new(io::stdin().lock())
@@ -99,6 +102,19 @@ pub(crate) fn restore(arguments: &cli::Restore) -> anyhow::Result<Outcome> {
     };
     let contents = embedded::restore(backup, &data)?;
     tell(arguments.output, &data, contents, "restored into")
+}
+
+/// A ledger in Redis is a part of it, and so are its backups.
+fn is_embedded(arguments: &cli::Folder, done: &str) -> anyhow::Result<()> {
+    match ledger::named(&arguments.store)? {
+        Ledger::Embedded => Ok(()),
+        Ledger::Redis(settings) => Err(Usage(format!(
+            "the ledger at {} is {done} with its Redis, by the means of Redis: copy its append-only files or a snapshot \
+             (BGSAVE)",
+            settings.address
+        ))
+        .into()),
+    }
 }
 
 /// The data folder that the arguments mean.

@@ -20,6 +20,7 @@ use gitfaas_server::server::Config;
 use gitfaas_server::source::directory::DirectorySource;
 use tokio::sync::mpsc;
 
+use super::ledger::Ledger;
 use super::machine::{self, Local, Place, Runner, Stop};
 use super::wait::{self, Deadline, Logs};
 use crate::cli::{self, LogFormat};
@@ -54,7 +55,12 @@ pub(crate) async fn run(arguments: cli::Demo, out: Out) -> anyhow::Result<Outcom
     pipeline::put(&functions)?;
     let (reports, refreshes) = mpsc::unbounded_channel();
     let source = Arc::new(DirectorySource::new(&functions, "config.json")?);
-    let place = Place { data, functions: source.root().to_owned(), cluster: Runner::Local(Local::default()) };
+    let place = Place {
+        data,
+        functions: source.root().to_owned(),
+        cluster: Runner::Local(Local::default()),
+        ledger: Ledger::Embedded,
+    };
     let config = Config { listen: address(), end_runs: true, ..Config::default() };
     let server = machine::start(source, place, config, Some(reports)).await?;
     let url = server.url();

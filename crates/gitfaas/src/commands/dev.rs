@@ -10,6 +10,7 @@ use gitfaas_server::source::directory::DirectorySource;
 use tokio::sync::mpsc;
 
 use super::functions;
+use super::ledger::Ledger;
 use super::machine::{self, Place, Stop};
 use super::reload::Reload;
 use crate::cli;
@@ -27,8 +28,8 @@ pub(crate) async fn run(arguments: cli::Dev, out: Out) -> anyhow::Result<Outcome
     let config = Config { end_runs: true, grace: arguments.grace, ..config };
     let source = Arc::new(DirectorySource::new(&arguments.dir, &arguments.settings.policy.config_path)?);
     let data = machine::data_folder(arguments.settings.data.data.as_deref(), source.root())?;
-    let place =
-        Place { data: data.clone(), functions: source.root().to_owned(), cluster: machine::local(&arguments.settings) };
+    let (functions, cluster) = (source.root().to_owned(), machine::local(&arguments.settings));
+    let place = Place { data: data.clone(), functions, cluster, ledger: Ledger::Embedded };
     let (reports, refreshes) = mpsc::unbounded_channel();
     let server = machine::start(source.clone(), place, config, Some(reports)).await?;
     let url = style::paint(style::STRONG, &server.url());

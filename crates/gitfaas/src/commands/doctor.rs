@@ -3,12 +3,14 @@
 mod functions;
 mod ledger;
 mod machine;
+mod redis;
 mod server;
 
 use anstyle::AnsiColor;
 use serde::Serialize;
 
 use super::backup;
+use super::ledger::{self as store, Ledger};
 use crate::cli::{self, Format};
 use crate::exit::Outcome;
 use crate::output::{self, escape, style};
@@ -72,10 +74,15 @@ pub(crate) async fn run(arguments: cli::Doctor) -> anyhow::Result<Outcome> {
     let data = backup::folder(&arguments.folder);
     let mut findings = machine::look();
     let mut in_use = false;
+    let kept = store::named(&arguments.folder.store);
+    let embedded = matches!(kept, Ok(Ledger::Embedded));
     match data {
         Ok(data) => {
             let looked = tokio::task::spawn_blocking(move || {
                 let mut findings = machine::folder(&data);
+                if !embedded {
+                    return (findings, false);
+                }
                 let (ledger, in_use) = ledger::look(&data);
                 findings.push(ledger);
                 (findings, in_use)
@@ -85,6 +92,15 @@ pub(crate) async fn run(arguments: cli::Doctor) -> anyhow::Result<Outcome> {
             in_use = used;
         }
         Err(error) => findings.push(Finding::fail("data folder", format!("{error:#}")).help("say where with --data")),
+    }
+    match kept {
+        Ok(Ledger::Embedded) => {}
+        Ok(Ledger::Redis(settings)) => {
+            let (found, used) = redis::look(&settings).await;
+            findings.extend(found);
+            in_use |= used;
+        }
+        Err(error) => findings.push(Finding::fail("redis", format!("{error:#}"))),
     }
     findings.push(functions::look(&arguments.folder.dir, &arguments.policy).await);
     findings.extend(server::look(&arguments.address, in_use).await);

@@ -17,12 +17,12 @@ use gitfaas_server::engine::{Parts, Reports, Settings};
 use gitfaas_server::server::{self, Config, RunningServer};
 use gitfaas_server::source::Source;
 use gitfaas_server::store::Room;
-use gitfaas_server::store::embedded::EmbeddedStore;
 use sha2::{Digest as _, Sha256};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::functions;
+use super::ledger::{self, Ledger};
 use crate::cli::{self, LogFormat};
 use crate::exit::Usage;
 
@@ -37,6 +37,8 @@ pub(super) struct Place {
     pub(super) functions: PathBuf,
     /// What runs manifests.
     pub(super) cluster: Runner,
+    /// Where the ledger is.
+    pub(super) ledger: Ledger,
 }
 
 /// What runs manifests.
@@ -137,18 +139,15 @@ pub(super) fn config(listen: SocketAddr, arguments: &cli::Settings, namespace: &
     Config { listen, base_url: http.base_url.clone(), settings, limits, ..Config::default() }
 }
 
-/// What the server works with: the source, a ledger in the data folder, and the cluster.
+/// What the server works with: the source, the ledger, and the cluster.
 async fn parts(source: Arc<dyn Source>, place: Place) -> anyhow::Result<Parts> {
-    let store = tokio::task::spawn_blocking({
-        let data = place.data.clone();
-        move || EmbeddedStore::open(&data)
-    })
-    .await??;
+    let alone = matches!(place.cluster, Runner::Local(_));
+    let store = ledger::open(place.ledger, place.data.clone(), alone).await?;
     let cluster: Arc<dyn Cluster> = match place.cluster {
         Runner::Kubernetes(cluster) => Arc::new(*cluster),
         Runner::Local(local) => Arc::new(open(local, place.data, &place.functions).await?),
     };
-    Ok(Parts { source, store: Arc::new(store), cluster, clock: Arc::new(SystemClock) })
+    Ok(Parts { source, store, cluster, clock: Arc::new(SystemClock) })
 }
 
 async fn open(local: Local, data: PathBuf, functions: &Path) -> anyhow::Result<LocalCluster> {

@@ -6,9 +6,9 @@ use gitfaas_server::server::Config;
 use rustix::system::uname;
 use tokio::sync::mpsc;
 
-use super::functions;
 use super::machine::{self, Place, Runner, Stop};
 use super::origin::{self, Origin};
+use super::{functions, ledger};
 use crate::cli::{self, Cluster};
 use crate::exit::{Outcome, Usage};
 use crate::output;
@@ -20,6 +20,7 @@ pub(crate) async fn run(arguments: cli::Serve) -> anyhow::Result<Outcome> {
     let mut stop = Stop::listen()?;
     let settings = &arguments.settings;
     let Origin { source, data, functions } = origin::open(&arguments)?;
+    let ledger = ledger::named(&arguments.store)?;
     let webhooks = arguments.following.webhook_secret_file.map(WebhookSecrets::open).transpose().map_err(Usage)?;
     let (cluster, config) = match arguments.cluster.cluster {
         Cluster::Local => {
@@ -42,7 +43,7 @@ pub(crate) async fn run(arguments: cli::Serve) -> anyhow::Result<Outcome> {
     let holder = uname().nodename().to_string_lossy().into_owned();
     let settings = Settings { holder, ..config.settings };
     let config = Config { webhooks, settings, leave: arguments.leave_wait, ..config };
-    let place = Place { data, functions, cluster };
+    let place = Place { data, functions, cluster, ledger };
     let (reports, refreshes) = mpsc::unbounded_channel();
     let server = machine::start(source.clone(), place, config, Some(reports)).await?;
     output::line(&format!("gitfaas serves {} at {}", source.describe(), server.url()))?;

@@ -135,12 +135,16 @@ impl Inspection {
 /// [`StoreError::Unavailable`] when it cannot be reached, [`StoreError::Refused`] when no ledger can be in it.
 pub async fn inspect(settings: &Settings) -> Result<Inspection, StoreError> {
     let link = Link::new(settings.clone());
-    let found = look(&link).await;
+    let found = async {
+        let found = look(&link).await?;
+        Ok(Inspection { ledger: contents(&link).await?, ..found })
+    };
+    let found = found.await;
     link.close(None).await;
     found
 }
 
-/// How the Redis is; refuses what cannot hold a ledger.
+/// How the Redis is, without what is in it; refuses what cannot hold a ledger.
 pub(super) async fn look(link: &Link) -> Result<Inspection, StoreError> {
     let info = link.about(&["INFO"]).await.and_then(Info::read)?;
     info.check()?;
@@ -159,7 +163,7 @@ pub(super) async fn look(link: &Link) -> Result<Inspection, StoreError> {
         replicas: info.number("connected_slaves").unwrap_or_default(),
         min_replicas: setting(link, "min-replicas-to-write").await?.and_then(|text| text.parse().ok()),
         watched: matches!(link.settings().address.place(), Place::Sentinels(..)),
-        ledger: contents(link).await?,
+        ledger: None,
     })
 }
 
@@ -177,7 +181,13 @@ async fn contents(link: &Link) -> Result<Option<Contents>, StoreError> {
     if matches!(owner, Value::Nil) {
         return Ok(None);
     }
-    let schema = reply::text(schema)?.parse().map_err(|_| reply::unexpected())?;
+    let schema = reply::text(schema).ok().and_then(|schema| schema.parse().ok());
+    let (Ok("gitfaas"), Some(schema)) = (reply::text(owner).as_deref(), schema) else {
+        return Err(StoreError::Refused(format!(
+            "what is in the key {prefix}meta is not a ledger's, or is damaged: choose another --redis-prefix, or bring it \
+             back from a backup of the Redis"
+        )));
+    };
     let mut ask = Ask::again(&scripts::COUNT, &prefix).with("lives").with("requests");
     for phase in Phase::ALL {
         ask.push(index::in_phase(phase));

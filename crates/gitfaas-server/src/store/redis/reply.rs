@@ -66,6 +66,12 @@ const SHOWN: usize = 200;
 /// What a failure means for the one who asked.
 pub(super) fn failure(error: &RedisError) -> StoreError {
     let unavailable = |what: &str| StoreError::Unavailable(what.to_owned());
+    let forbidden = || {
+        StoreError::Unavailable(format!(
+            "redis does not let this user do what the ledger needs ({})",
+            shown(error.detail().unwrap_or_default())
+        ))
+    };
     match error.code() {
         Some("DAMAGED") => {
             let key = shown(error.detail().unwrap_or_default());
@@ -90,10 +96,9 @@ pub(super) fn failure(error: &RedisError) -> StoreError {
         Some("NOREPLICAS") => unavailable("redis has fewer replicas than its min-replicas-to-write asks for"),
         Some("BUSY") => unavailable("redis is kept busy by a script that is none of ours"),
         Some("NOAUTH" | "WRONGPASS") => unavailable("redis does not take the user or the password"),
-        Some("NOPERM") => StoreError::Unavailable(format!(
-            "redis does not let this user do what the ledger needs ({})",
-            shown(error.detail().unwrap_or_default())
-        )),
+        Some("NOPERM") => forbidden(),
+        // What it says within a script.
+        _ if error.detail().is_some_and(|detail| detail.contains("user executing the script")) => forbidden(),
         _ if error.is_timeout() => unavailable("redis has not answered in time"),
         _ if error.kind() == redis::ErrorKind::AuthenticationFailed => {
             unavailable("redis does not take the user or the password")

@@ -1,6 +1,10 @@
 //! The contract on a real Redis, and what only it can do: other servers, failovers, connections that break, damage.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+mod damage;
+mod several;
+mod trouble;
+
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use async_trait::async_trait;
@@ -36,6 +40,21 @@ impl Prefix {
     fn new() -> Self {
         static USED: AtomicUsize = AtomicUsize::new(0);
         Self { server: server(), prefix: format!("ledger-{}", USED.fetch_add(1, Ordering::Relaxed)) }
+    }
+
+    /// One, where this machine has a Redis.
+    fn if_there() -> Option<Self> {
+        Self::is_there().then(Self::new)
+    }
+
+    /// A key of the ledger by its whole name.
+    fn key(&self, name: &str) -> String {
+        format!("{}:{name}", self.prefix)
+    }
+
+    /// Does to the ledger what no program of ours does.
+    fn ask(&self, command: &[&str]) -> String {
+        self.server.ask(command)
     }
 
     async fn store(&self) -> Arc<RedisStore> {

@@ -22,7 +22,8 @@ end
 local function field(key, name)
   local value = redis.pcall('HGET', P .. key, name)
   if type(value) == 'table' then
-    return 0
+    -- Anything else that can be wrong concerns the script as a whole.
+    return string.find(value.err, 'WRONGTYPE', 1, true) and 0 or redis.call('HGET', P .. key, name)
   end
   return value
 end

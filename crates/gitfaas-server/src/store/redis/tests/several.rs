@@ -1,0 +1,126 @@
+//! Several lives on one ledger: leases, and what they tell one another.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::{FutureExt as _, StreamExt as _};
+use gitfaas_core::gate::Gate;
+use gitfaas_core::run::Phase;
+use tokio::time::timeout;
+
+use super::{Prefix, settings};
+use crate::store::contract::{accept, accepted, at, response, settled};
+use crate::store::redis::RedisStore;
+use crate::store::{Change, Store, StoreError};
+
+#[tokio::test]
+async fn one_of_several_leads_and_each_knows_who_lives() {
+    let Some(ground) = Prefix::if_there() else { return };
+    let (one, other) = (ground.store().await, ground.store().await);
+    assert_eq!(one.ledger_key(), other.ledger_key());
+    assert!(one.epoch() < other.epoch());
+    assert!(one.renew().await.expect("renewed").leads);
+    let lease = other.renew().await.expect("renewed");
+    assert!(!lease.leads);
+    let both = BTreeSet::from([one.epoch(), other.epoch()]);
+    assert_eq!(lease.lives, both);
+    let lease = one.renew().await.expect("renewed");
+    assert!(lease.leads && lease.lives == both && lease.lasts == Duration::from_secs(10), "{lease:?}");
+    assert_eq!(one.others().await, Ok(2));
+}
+
+#[tokio::test]
+async fn a_life_that_is_closed_gives_its_leases_back_at_once() {
+    let Some(ground) = Prefix::if_there() else { return };
+    let (one, other) = (ground.store().await, ground.store().await);
+    assert!(one.renew().await.expect("renewed").leads);
+    assert!(!other.renew().await.expect("renewed").leads);
+    one.close().await;
+    let lease = other.renew().await.expect("renewed");
+    assert!(lease.leads);
+    assert_eq!(lease.lives, [other.epoch()].into());
+    assert!(matches!(one.renew().await, Err(StoreError::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn a_lease_that_ran_out_is_anothers_and_a_life_comes_back_without_it() {
+    let Some(ground) = Prefix::if_there() else { return };
+    let (one, other) = (ground.store().await, ground.store().await);
+    assert!(one.renew().await.expect("renewed").leads);
+    // What the server does by itself when ten seconds have passed.
+    for key in ["leader".to_owned(), format!("life:{}", one.epoch())] {
+        assert_eq!(ground.ask(&["PEXPIRE", &ground.key(&key), "0"]), "1");
+    }
+    let lease = other.renew().await.expect("renewed");
+    assert!(lease.leads);
+    assert_eq!(lease.lives, [other.epoch()].into());
+    let lease = one.renew().await.expect("renewed");
+    assert!(!lease.leads);
+    assert_eq!(lease.lives, [one.epoch(), other.epoch()].into());
+    let left: i64 = ground.ask(&["PTTL", &ground.key("leader")]).parse().expect("a time");
+    assert!((1..=10_000).contains(&left), "{left}");
+}
+
+#[tokio::test]
+async fn a_life_whose_number_was_given_to_another_serves_no_more() {
+    let Some(ground) = Prefix::if_there() else { return };
+    let one = ground.store().await;
+    one.renew().await.expect("renewed");
+    // As after a failover to a replica that had not heard of this life.
+    ground.ask(&["HINCRBY", &ground.key("meta"), "epoch", "-1"]);
+    let other = ground.store().await;
+    assert_eq!(one.epoch(), other.epoch());
+    assert!(matches!(other.renew().await, Err(StoreError::Unavailable(why)) if why.contains("restart")));
+    assert!(other.ready().await.is_err());
+    assert_eq!(one.ready().await, Ok(()));
+}
+
+/// What comes next, without what has come of other things in between.
+async fn heard(changes: &mut (impl futures_util::Stream<Item = Change> + Unpin), wanted: Change) {
+    let hear = async { while changes.next().await.expect("it goes on") != wanted {} };
+    timeout(Duration::from_secs(20), hear).await.unwrap_or_else(|_| panic!("{wanted:?} was not heard"));
+}
+
+#[tokio::test]
+async fn each_hears_what_others_change_and_not_what_it_changes_itself() {
+    let Some(ground) = Prefix::if_there() else { return };
+    let (one, other) = (ground.store().await, ground.store().await);
+    let mut changes = one.changes();
+    heard(&mut changes, Change::Missed).await;
+    // Its own go by.
+    let own = accepted(&*one, &accept(1, "collect", &["a.yaml"])).await.remove(0);
+    settled(&*one, &own, Phase::Running, 2).await;
+    let run = accepted(&*other, &accept(1, "collect", &["a.yaml"])).await.remove(0);
+    assert_eq!(timeout(Duration::from_secs(20), changes.next()).await, Ok(Some(Change::Queue)));
+    let running = settled(&*other, &run, Phase::Running, 2).await;
+    heard(&mut changes, Change::Request(run.request())).await;
+    heard(&mut changes, Change::Queue).await;
+    other.put_response(response(&running, 3, "answer")).await.expect("stored");
+    heard(&mut changes, Change::Request(run.request())).await;
+    other.pause(&run.topic, Some(at(4))).await.expect("paused");
+    heard(&mut changes, Change::Gates).await;
+    other.configure(vec![(run.topic.clone(), Gate::default())]).await.expect("configured");
+    heard(&mut changes, Change::Gates).await;
+    other.save_catalog("live".to_owned(), Vec::new()).await.expect("saved");
+    heard(&mut changes, Change::Catalog).await;
+    other.renew().await.expect("renewed");
+    assert_eq!(changes.next().now_or_never(), None, "a lease is no change");
+}
+
+#[tokio::test]
+async fn who_could_not_hear_for_a_while_is_told_so() {
+    let Some(ground) = Prefix::if_there() else { return };
+    let way = gitfaas_fixtures::Way::to(ground.server.address());
+    let mut by_way = settings(&ground.server, &ground.prefix);
+    by_way.address = format!("redis://{}", way.address()).parse().expect("an address");
+    let (one, other) = (RedisStore::open(by_way).await.expect("opened"), ground.store().await);
+    let mut changes = one.changes();
+    heard(&mut changes, Change::Missed).await;
+    way.close();
+    let run = accepted(&*other, &accept(1, "collect", &["a.yaml"])).await.remove(0);
+    assert!(changes.next().now_or_never().is_none_or(|change| change == Some(Change::Missed)));
+    way.go_on();
+    heard(&mut changes, Change::Missed).await;
+    settled(&*other, &run, Phase::Running, 2).await;
+    heard(&mut changes, Change::Request(run.request())).await;
+}
