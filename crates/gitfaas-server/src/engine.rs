@@ -32,6 +32,7 @@ mod roster;
 mod waiting;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -184,6 +185,8 @@ pub struct Engine {
     // must not pass it by, and so be out of order.
     accepting: Held,
     capturing: Held,
+    // Whether the next look asks for a slot also where none seems to be free; set with each look for what was left.
+    claim_slots: AtomicBool,
     // Woken when a run was queued that may be due before the dispatcher's next look.
     queued: Notify,
     leaving: CancellationToken,
@@ -217,6 +220,7 @@ impl Engine {
             applying: Held::default(),
             accepting: Held::default(),
             capturing: Held::default(),
+            claim_slots: AtomicBool::default(),
             queued: Notify::new(),
             leaving: CancellationToken::new(),
             draining: CancellationToken::new(),

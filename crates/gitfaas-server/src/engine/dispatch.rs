@@ -5,6 +5,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures_util::{StreamExt as _, stream};
 use gitfaas_core::run::machine::{Event, Step, step};
@@ -57,6 +58,7 @@ impl Engine {
     /// # Errors
     /// When the store does not answer; nothing is lost, call again.
     pub async fn recover(self: &Arc<Self>) -> Result<Recovered, EngineError> {
+        self.claim_slots.store(true, Ordering::Relaxed);
         let mut after = None;
         let mut found = 0;
         loop {
@@ -99,6 +101,7 @@ impl Engine {
         self.read_gates().await?;
         let (queues, now) = (self.parts.store.queues().await?, self.now());
         let share = (BATCH / queues.len().max(1)).max(1);
+        let claim = self.claim_slots.swap(false, Ordering::Relaxed);
         let mut look = Look::default();
         let mut lines = Vec::new();
         for queue in queues {
@@ -110,7 +113,7 @@ impl Engine {
             if queue.due_at > now {
                 look.again_at(queue.due_at);
             } else {
-                lines.push((gate.concurrency, self.next_of(&queue.topic, gate.concurrency, share).await?));
+                lines.push((gate.concurrency, self.next_of(&queue.topic, gate.concurrency, share, claim).await?));
             }
         }
         // Side by side, so that many marks are one fsync; in order all the same, because each takes its place, first for
@@ -129,16 +132,21 @@ impl Engine {
     }
 
     /// At most `share` of a topic's due runs; of one with a limit in the order of acceptance, and no more than it has
-    /// slots for.
+    /// slots for, but one with `claim`.
     async fn next_of(
         &self,
         topic: &TopicName,
         most_live: Option<NonZeroU32>,
         share: usize,
+        claim: bool,
     ) -> Result<Vec<Run>, EngineError> {
         let (store, now) = (&self.parts.store, self.now());
         let Some(most) = most_live else { return Ok(store.due(topic, Order::Due, now, share).await?) };
         let mut free = u64::from(most.get()).saturating_sub(store.live(topic).await?);
+        // A slot may be a damaged run's: the store finds that out when somebody wants it.
+        if claim {
+            free = free.max(1);
+        }
         let mut next = store.due(topic, Order::Accepted, now, share).await?;
         next.retain(|run| {
             // What failed while a Job of it lives has its slot already.

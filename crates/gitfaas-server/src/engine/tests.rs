@@ -2,6 +2,7 @@
 
 mod cluster;
 mod line;
+mod poison;
 mod queue;
 mod replicas;
 mod retry;

@@ -15,7 +15,8 @@
 //!   ledger of no moment, opening is refused.
 //! * **Damage.** A record that does not parse, is not what its [checksum](record::checksum) was taken of, or contradicts
 //!   its own key, is not served: reading it is [`StoreError::Damaged`], listings leave it out and log it. A request of
-//!   which a run is damaged is held: it does not expire.
+//!   which a run is damaged is held: it does not expire. A damaged run that is met on a walk along a line, or over a
+//!   phase, is set aside: it is in no line and has no slot any more.
 //! * **Size.** Free pages are used again, or given back in steps while requests expire. The log is copied into the
 //!   database after an answer, not before one, and stays around 16 MiB.
 //!
@@ -106,6 +107,17 @@ impl EmbeddedStore {
     }
 }
 
+impl EmbeddedStore {
+    /// Sees to it that damaged runs are met by no walk again. What fails is done when they are.
+    async fn set_aside(&self, damaged: Vec<Vec<u8>>) {
+        if !damaged.is_empty()
+            && let Err(error) = self.writer.write(0, move |connection| write::set_aside(connection, &damaged)).await
+        {
+            tracing::warn!(%error, "damaged runs could not be set aside");
+        }
+    }
+}
+
 fn closed() -> StoreError {
     StoreError::Unavailable("it has been closed, the server is stopping".to_owned())
 }
@@ -179,12 +191,16 @@ impl Store for EmbeddedStore {
     }
 
     async fn queues(&self) -> Result<Vec<Queue>, StoreError> {
-        self.readers.read(line::queues).await
+        let (queues, damaged) = self.readers.read(line::queues).await?;
+        self.set_aside(damaged).await;
+        Ok(queues)
     }
 
     async fn due(&self, topic: &TopicName, order: Order, now: Timestamp, limit: usize) -> Result<Vec<Run>, StoreError> {
         let topic = topic.clone();
-        self.readers.read(move |connection| line::due(connection, &topic, order, now, limit)).await
+        let walk = self.readers.read(move |connection| line::due(connection, &topic, order, now, limit)).await?;
+        self.set_aside(walk.damaged).await;
+        Ok(walk.runs)
     }
 
     async fn live(&self, topic: &TopicName) -> Result<u64, StoreError> {
@@ -217,7 +233,9 @@ impl Store for EmbeddedStore {
 
     async fn runs_in(&self, phases: &[Phase], after: Option<RunId>, limit: usize) -> Result<Vec<Run>, StoreError> {
         let phases = phases.to_vec();
-        self.readers.read(move |connection| read::runs_in(connection, &phases, after, limit)).await
+        let walk = self.readers.read(move |connection| read::runs_in(connection, &phases, after, limit)).await?;
+        self.set_aside(walk.damaged).await;
+        Ok(walk.runs)
     }
 
     async fn manifests(&self, run: RunId) -> Result<Vec<RecordedManifest>, StoreError> {

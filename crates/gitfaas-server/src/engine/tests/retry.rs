@@ -46,7 +46,7 @@ impl Bench {
     }
 
     /// Marked by an earlier life, which did not tell what came of it.
-    async fn left_marked(&self, run: &Run) -> Run {
+    pub(super) async fn left_marked(&self, run: &Run) -> Run {
         let before = self.engine.now() - Duration::from_millis(1);
         let mark = Mark { at: before, ..self.engine.mark() };
         let marked = step(run, Event::Marked(mark), before).next.expect("a mark");

@@ -29,16 +29,16 @@ pub(crate) async fn what_gave_up_is_listed_newest_first_until_somebody_decides(g
     let dead: Vec<Run> = runs.into_iter().filter(Run::is_dead_letter).rev().collect();
     assert_eq!(
         dead.iter().map(|run| run.phase).collect::<Vec<_>>(),
-        [Phase::Unknown, Phase::Interrupted, Phase::Failed]
+        [Phase::Expired, Phase::Unknown, Phase::Interrupted, Phase::Failed]
     );
     assert_eq!(store.dead_letters(&DeadLetterQuery { limit: 9, ..all() }).await, Ok(dead.clone()));
     let purged = Run { purged: true, ..dead[0].clone() };
     assert_eq!(store.settle(&dead[0], &purged).await, Ok(true));
     let redriven = Run { try_no: Try(2), ..moved(&dead[1], Phase::Queued, 50) };
     assert_eq!(store.settle(&dead[1], &redriven).await, Ok(true));
-    assert_eq!(listed(&*store, all()).await, [dead[2].id]);
+    assert_eq!(listed(&*store, all()).await, [dead[2].id, dead[3].id]);
     let again = settled(&*store, &redriven, Phase::Failed, 60).await;
-    assert_eq!(listed(&*store, all()).await, [again.id, dead[2].id], "in the order of acceptance");
+    assert_eq!(listed(&*store, all()).await, [again.id, dead[2].id, dead[3].id], "in the order of acceptance");
 }
 
 pub(crate) async fn dead_letters_are_found_by_topic_function_and_reason(ground: &impl Ground) {

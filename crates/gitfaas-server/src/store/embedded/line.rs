@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::fault::Fault;
-use super::record::{self, collect, damaged, isolate, nanoseconds, run_key};
+use super::record::{Walk, damaged, isolate, nanoseconds, run_key};
 use super::write;
 use crate::store::{Bound, Load, Marking, Order, Place, Queue, Room};
 
@@ -36,6 +36,8 @@ pub(super) const LIVE: &str = "SELECT count(*) FROM (SELECT 1 FROM run INDEXED B
 /// How many are queued in a topic, or in all of them, which have no name.
 pub(super) const QUEUED: &str = "SELECT queued FROM line WHERE topic = ?1";
 const ALL_QUEUED: &str = "SELECT topic, queued FROM line WHERE topic BETWEEN ?1 AND ?2";
+/// Those that are live in a topic.
+const LIVE_RUNS: &str = "SELECT id, record, phase, crc FROM run INDEXED BY run_live WHERE live = 1 AND topic = ?1";
 const ALL_LIVE: &str = "SELECT topic, count(*) FROM run INDEXED BY run_live
     WHERE live = 1 AND topic BETWEEN ?1 AND ?2 GROUP BY topic";
 
@@ -54,7 +56,12 @@ pub(super) fn mark(
         && !before.is_live()
         && live(connection, &before.topic, most.into())? >= u64::from(most)
     {
-        return Ok(Marking::Full);
+        let mut walk = Walk::default();
+        walk.along(connection.prepare_cached(LIVE_RUNS)?.query([before.topic.as_str()])?, usize::MAX)?;
+        write::set_aside(connection, &walk.damaged)?;
+        if live(connection, &before.topic, most.into())? >= u64::from(most) {
+            return Ok(Marking::Full);
+        }
     }
     let settled = write::settle(connection, before, after, record)?;
     Ok(if settled { Marking::Marked } else { Marking::Changed })
@@ -62,9 +69,10 @@ pub(super) fn mark(
 
 /// Whether a queued run of the topic is due. A damaged one is before nobody.
 pub(super) fn is_due(connection: &Connection, topic: &TopicName, now: Timestamp) -> Result<bool, Fault> {
-    let mut first = connection.prepare_cached(LONGEST_DUE)?;
-    let due = first.query(params![topic.as_str(), nanoseconds(now)])?;
-    Ok(!collect(due, 1, record::run)?.is_empty())
+    let mut walk = Walk::default();
+    walk.along(connection.prepare_cached(LONGEST_DUE)?.query(params![topic.as_str(), nanoseconds(now)])?, 1)?;
+    write::set_aside(connection, &walk.damaged)?;
+    Ok(!walk.runs.is_empty())
 }
 
 /// The bound that so many more queued runs of a topic would pass.
@@ -90,20 +98,23 @@ pub(super) fn live(connection: &Connection, topic: &TopicName, most: i64) -> Res
     Ok(u64::try_from(live).unwrap_or_default())
 }
 
-pub(super) fn queues(connection: &Connection) -> Result<Vec<Queue>, Fault> {
+/// The queues, and the keys of damaged runs before the first of each.
+pub(super) fn queues(connection: &Connection) -> Result<(Vec<Queue>, Vec<Vec<u8>>), Fault> {
     let mut next = connection.prepare_cached(NEXT_TOPIC)?;
     let mut first = connection.prepare_cached(LONGEST_DUE)?;
-    let mut queues = Vec::new();
+    let (mut queues, mut damaged) = (Vec::new(), Vec::new());
     let mut last = String::new();
     while let Some(name) = next.query_row([&last], |row| row.get::<_, String>(0)).optional()? {
         // Read from a record: a damaged one must not be announced again and again.
-        let run = collect(first.query(params![name, i64::MAX])?, 1, record::run)?.pop();
-        if let Some(due_at) = run.and_then(|run| run.due_at) {
+        let mut walk = Walk::default();
+        walk.along(first.query(params![name, i64::MAX])?, 1)?;
+        damaged.append(&mut walk.damaged);
+        if let Some(due_at) = walk.runs.pop().and_then(|run| run.due_at) {
             queues.extend(isolate(topic(&name))?.map(|topic| Queue { topic, due_at }));
         }
         last = name;
     }
-    Ok(queues)
+    Ok((queues, damaged))
 }
 
 fn topic(name: &str) -> Result<TopicName, Fault> {
@@ -116,26 +127,23 @@ pub(super) fn due(
     order: Order,
     now: Timestamp,
     limit: usize,
-) -> Result<Vec<Run>, Fault> {
+) -> Result<Walk, Fault> {
     let (topic, now) = (topic.as_str(), nanoseconds(now));
+    let mut walk = Walk::default();
     match order {
-        Order::Due => {
-            let mut statement = connection.prepare_cached(LONGEST_DUE)?;
-            collect(statement.query(params![topic, now])?, limit, record::run)
-        }
+        Order::Due => walk.along(connection.prepare_cached(LONGEST_DUE)?.query(params![topic, now])?, limit)?,
         Order::Accepted => {
             let mut statement = connection.prepare_cached(FIRST_ACCEPTED)?;
             let mut read = connection.prepare_cached("SELECT id, record, phase, crc FROM run WHERE id = ?1")?;
             let mut rows = statement.query(params![topic, now])?;
-            let mut found = Vec::new();
-            while found.len() < limit {
+            while walk.runs.len() < limit {
                 let Some(row) = rows.next()? else { break };
                 let key: [u8; 22] = row.get(0)?;
-                found.extend(isolate(read.query_row([key], |row| Ok(record::run(row)))?)?);
+                read.query_row([key], |row| Ok(walk.meet(row)))??;
             }
-            Ok(found)
         }
     }
+    Ok(walk)
 }
 
 pub(super) fn place(connection: &Connection, run: &Run, now: Timestamp, most: u32) -> Result<Place, Fault> {

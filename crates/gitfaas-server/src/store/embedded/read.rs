@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
 use super::fault::Fault;
-use super::record::{self, collect, damaged, isolate, run_key, run_keys};
+use super::record::{self, Walk, collect, damaged, isolate, run_key, run_keys};
 use crate::cluster::LogPart;
 use crate::store::{Acceptance, RequestQuery};
 
@@ -25,18 +25,21 @@ pub(super) fn runs_in(
     phases: &[Phase],
     after: Option<RunId>,
     limit: usize,
-) -> Result<Vec<Run>, Fault> {
+) -> Result<Walk, Fault> {
     let after = after.map(|run| run_key(run).to_vec()).unwrap_or_default();
     let mut statement = connection.prepare_cached(
         "SELECT id, record, phase, crc FROM run INDEXED BY run_in_phase WHERE phase = ?1 AND id > ?2 ORDER BY id",
     )?;
-    let mut found = Vec::new();
+    let mut found = Walk::default();
     // Each phase is walked in the order of ids; the first `limit` of all are among the first `limit` of each.
     for phase in Phase::ALL.iter().filter(|phase| phases.contains(phase)) {
-        found.extend(collect(statement.query(params![phase.as_str(), after])?, limit, record::run)?);
+        let mut walk = Walk::default();
+        walk.along(statement.query(params![phase.as_str(), after])?, limit)?;
+        found.runs.append(&mut walk.runs);
+        found.damaged.append(&mut walk.damaged);
     }
-    found.sort_unstable_by_key(|run| run.id);
-    found.truncate(limit);
+    found.runs.sort_unstable_by_key(|run| run.id);
+    found.runs.truncate(limit);
     Ok(found)
 }
 

@@ -158,6 +158,36 @@ pub(super) fn collect<T>(
     Ok(found)
 }
 
+/// What a walk over runs met.
+#[derive(Debug, Default)]
+pub(super) struct Walk {
+    /// Those that are what was written.
+    pub(super) runs: Vec<Run>,
+    /// The keys of the others.
+    pub(super) damaged: Vec<Vec<u8>>,
+}
+
+impl Walk {
+    /// Goes on along rows of the columns `id, record, phase, crc`, until it has so many runs.
+    pub(super) fn along(&mut self, mut rows: rusqlite::Rows<'_>, limit: usize) -> Result<(), Fault> {
+        while self.runs.len() < limit {
+            let Some(row) = rows.next()? else { break };
+            self.meet(row)?;
+        }
+        Ok(())
+    }
+
+    /// Takes one row of these columns.
+    pub(super) fn meet(&mut self, row: &Row<'_>) -> Result<(), Fault> {
+        match run(row).map_err(StoreError::from) {
+            Ok(run) => self.runs.push(run),
+            Err(StoreError::Damaged(_)) => self.damaged.push(row.get(0)?),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+}
+
 /// Takes a damaged record for one that is not there, and logs it.
 pub(super) fn isolate<T>(read: Result<T, Fault>) -> Result<Option<T>, Fault> {
     match read.map_err(StoreError::from) {

@@ -173,6 +173,31 @@ pub(super) fn settle(connection: &Connection, before: &Run, after: &Run, record:
     Ok(true)
 }
 
+/// In place of the phase of a run whose record is damaged.
+const SET_ASIDE: &str = "damaged";
+
+/// Takes damaged runs out of every list by which something is done about runs: they are in no line and have no slot. Their
+/// records stay as they are.
+pub(super) fn set_aside(connection: &Connection, keys: &[Vec<u8>]) -> Result<(), Fault> {
+    for key in keys {
+        let found = connection
+            .prepare_cached("SELECT id, record, phase, crc FROM run WHERE id = ?1")?
+            .query_row([key], |row| Ok(record::run(row)))
+            .optional()?;
+        let Some(Err(fault)) = found else { continue };
+        match StoreError::from(fault) {
+            StoreError::Damaged(what) => {
+                tracing::error!(store.record = what, "a damaged run is set aside: nothing is done about it any more");
+                connection
+                    .prepare_cached("UPDATE run SET phase = ?2, live = 0 WHERE id = ?1")?
+                    .execute(params![key, SET_ASIDE])?;
+            }
+            error => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
 /// Settles, and replaces what was recorded for the run.
 pub(super) fn replace(
     connection: &Connection,

@@ -1,16 +1,17 @@
 //! A record that nobody wrote like this: it alone is not served.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use gitfaas_core::id::Try;
 use gitfaas_core::idempotency::Idempotency;
-use gitfaas_core::run::Phase;
+use gitfaas_core::run::{Phase, Run};
 
 use super::{Folder, is_whole, opened, some_accepted};
 use crate::cluster::LogPart;
 use crate::store::contract::{Ground as _, accept, accepted, at, moved, request_ids, response, settled};
-use crate::store::{Accept, Acceptance, Order, RequestQuery, Store, StoreError};
+use crate::store::{Accept, Acceptance, Load, Marking, Order, RequestQuery, Store, StoreError};
 
 /// Three requests, of which the first is tampered with.
 async fn damaged(sql: &str) -> (Folder, Arc<dyn Store>, Vec<Accept>) {
@@ -62,6 +63,56 @@ async fn a_damaged_run_is_not_what_is_due_next() {
         damaged("UPDATE run SET record = '[' WHERE substr(id, 1, 16) = ?1 AND ordinal = 0").await;
     settled(&*store, &accepts[0].runs[1].0, Phase::Running, 9).await;
     assert_eq!(store.queues().await.map(|queues| queues[0].due_at), Ok(at(1)));
+}
+
+#[tokio::test]
+async fn a_damaged_run_is_in_no_line_and_has_no_slot_once_it_was_met() {
+    let wreck = "UPDATE run SET record = 'x' || record WHERE substr(id, 1, 16) = ?1 AND ordinal = 0";
+    let one = |queued, live| Ok(vec![Load { topic: "collect".parse().expect("a topic"), queued, live }]);
+    let damage = |ground: &Folder, run: &Run| {
+        assert_eq!(ground.tamper().execute(wreck, [run.request().as_bytes()]).expect("changed"), 1);
+    };
+    // Met by a walk along its line, or by one that asks for its phase.
+    for walk in 0..4 {
+        let (ground, store, accepts) = damaged(wreck).await;
+        let topic = &accepts[0].request.topic;
+        assert_eq!(store.loads(None).await, one(6, 0), "nobody has met it");
+        match walk {
+            0 => drop(store.queues().await.expect("read")),
+            1 => drop(store.due(topic, Order::Due, at(9), 9).await.expect("read")),
+            2 => drop(store.due(topic, Order::Accepted, at(9), 9).await.expect("read")),
+            _ => drop(store.runs_in(&[Phase::Queued], None, 9).await.expect("read")),
+        }
+        assert_eq!(store.loads(None).await, one(5, 0), "by walk {walk}");
+        is_damaged(&store.run(accepts[0].runs[0].0.id).await);
+        for run in [&accepts[0].runs[1].0, &accepts[1].runs[0].0, &accepts[1].runs[1].0] {
+            settled(&*store, run, Phase::Running, 9).await;
+        }
+        let live = store.run(accepts[1].runs[0].0.id).await.expect("read").expect("there");
+        damage(&ground, &live);
+        assert_eq!(store.loads(None).await, one(2, 3));
+        // Met by who wants its slot.
+        let next = &accepts[2].runs[0].0;
+        let marking = store.mark(next, &moved(next, Phase::Applying, 10), NonZeroU32::new(3)).await;
+        assert_eq!(marking, Ok(Marking::Marked));
+        assert_eq!(store.loads(None).await, one(1, 3));
+        let last = &accepts[2].runs[1].0;
+        let marking = store.mark(last, &moved(last, Phase::Applying, 10), NonZeroU32::new(3)).await;
+        assert_eq!(marking, Ok(Marking::Full));
+    }
+}
+
+#[tokio::test]
+async fn nobody_goes_behind_a_damaged_run() {
+    let (_ground, store, accepts) =
+        damaged("UPDATE run SET record = '{' WHERE substr(id, 1, 16) = ?1 AND ordinal = 0").await;
+    for (run, _) in accepts.iter().flat_map(|accept| &accept.runs).skip(1) {
+        settled(&*store, run, Phase::Running, 9).await;
+    }
+    let planned = accept(20, "collect", &["a.yaml"]);
+    let runs = planned.runs.iter().map(|(run, manifests)| (moved(run, Phase::Applying, 20), manifests.clone()));
+    let marked = Accept { runs: runs.collect(), ..planned };
+    assert_eq!(store.accept(marked).await, Ok(Acceptance::New));
 }
 
 #[tokio::test]

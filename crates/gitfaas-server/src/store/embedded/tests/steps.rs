@@ -37,9 +37,9 @@ fn steps(connection: &Connection, runs: &[Run]) -> [i32; 6] {
     let last = Run { id: last, ..runs[2].clone() };
     let now = Timestamp::MAX;
     let found = || -> Result<_, crate::store::embedded::fault::Fault> {
-        let queues = line::queues(connection)?.len();
+        let queues = line::queues(connection)?.0.len();
         let due = [(audit, Order::Due), (collect, Order::Due), (audit, Order::Accepted), (collect, Order::Accepted)]
-            .map(|(topic, order)| line::due(connection, topic, order, now, 1).map(|due| due.len()));
+            .map(|(topic, order)| line::due(connection, topic, order, now, 1).map(|due| due.runs.len()));
         let due: Vec<usize> = due.into_iter().collect::<Result<_, _>>()?;
         let ahead =
             [&runs[1], &runs[2], &last].map(|run| line::place(connection, run, now, 9).map(|place| place.ahead));
