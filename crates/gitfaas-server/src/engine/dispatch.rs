@@ -70,8 +70,23 @@ impl Engine {
             let Some(last) = runs.last() else { return Ok(Recovered { runs: found }) };
             after = Some(last.id);
             for run in runs.into_iter().filter(|run| self.is_left(run)) {
-                // It has its slot of the topic already.
-                found += usize::from(self.take(run, None).await? == Taken::Ours);
+                found += usize::from(self.take_left(run).await?);
+            }
+        }
+    }
+
+    /// Takes a run that was left, if it still is. What the cluster tells of it in between changes it, and is no reason to
+    /// leave it again.
+    pub(super) async fn take_left(self: &Arc<Self>, mut run: Run) -> Result<bool, EngineError> {
+        loop {
+            // It has its slot of the topic already.
+            if self.take(run.clone(), None).await? == Taken::Ours {
+                return Ok(true);
+            }
+            let now = self.parts.store.run(run.id).await?;
+            match now.filter(|now| *now != run && now.phase == Phase::Applying && self.is_left(now)) {
+                Some(now) => run = now,
+                None => return Ok(false),
             }
         }
     }

@@ -17,7 +17,7 @@ use gitfaas_core::id::RunId;
 use gitfaas_core::manifest::Fillings;
 use gitfaas_core::message::{Message, MessageMeta};
 use gitfaas_core::run::machine::{ApplyFailure, Event, Observation, step};
-use gitfaas_core::run::{Mark, Phase, Reason, Run};
+use gitfaas_core::run::{JobState, Mark, ObjectKey, Phase, Reason, Run};
 
 use super::*;
 use crate::clock::{ManualClock, SystemClock};
@@ -230,6 +230,22 @@ async fn a_run_whose_mark_was_written_though_the_store_said_no_is_applied_in_thi
 }
 
 #[tokio::test]
+async fn a_run_that_was_left_is_taken_also_when_the_cluster_tells_of_it_meanwhile() {
+    let bench = Bench::start().await;
+    let (run, store) = (bench.queued().await, &bench.engine.parts.store);
+    let before = bench.engine.now() - Duration::from_millis(1);
+    let mark = Mark { epoch: store.epoch() + 1, at: before, ..bench.engine.mark() };
+    let left = step(&run, Event::Marked(mark), before).next.expect("a mark");
+    assert!(store.settle(&run, &left).await.expect("settled"));
+    let job = ObjectKey { api_version: "batch/v1".into(), kind: "Job".into(), namespace: None, name: "said-7".into() };
+    let seen = Observation { try_no: run.try_no, job, state: JobState::Running, attempts: 1 };
+    let told = step(&left, Event::Observed(seen), bench.engine.now()).next.expect("it is told of");
+    assert_eq!(told.phase, Phase::Applying, "whether all was made is not known");
+    assert!(store.settle(&left, &told).await.expect("settled"));
+    assert!(bench.engine.take_left(left).await.expect("taken"));
+}
+
+#[tokio::test]
 async fn a_queued_run_that_somebody_has_in_hand_is_looked_for_later_and_not_again_and_again() {
     let bench = Bench::start().await;
     let run = bench.queued().await;
@@ -385,7 +401,7 @@ async fn an_end_that_was_wanted_and_not_asked_for_is_asked_when_the_cluster_tell
     let job = run.objects[0].key.clone();
     let live = bench.engine.live_jobs(true).await.expect("read");
     assert_eq!(live, [(run.id, job.clone())], "its disappearance would be noticed too");
-    let state = gitfaas_core::run::JobState::Running;
+    let state = JobState::Running;
     let seen = Observation { try_no: run.try_no, job, state, attempts: 1 };
     bench.engine.observe(run.id, seen).await.expect("observed");
     let end = bench.end_of(&run).await;
