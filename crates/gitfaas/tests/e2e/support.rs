@@ -2,6 +2,7 @@
 
 mod api;
 mod faults;
+mod given;
 mod namespace;
 mod own;
 mod still;
@@ -28,6 +29,7 @@ use serde_json::Value;
 
 pub(crate) use self::api::Api;
 pub(crate) use self::faults::{Fault, Faults, Passed, RETRY_AFTER};
+pub(crate) use self::given::{idle_job, python_image, shell_image, variable};
 pub(crate) use self::machine::{checkout, http, leave_out, program};
 pub(crate) use self::namespace::Namespace;
 pub(crate) use self::own::OwnCluster;
@@ -64,36 +66,4 @@ pub(crate) async fn ended(server: &Server, request: &str) -> Value {
         runs.iter().all(|run| run.get("finishedAt").is_some()).then_some(view)
     })
     .await
-}
-
-/// A variable of the environment, where it says something.
-pub(crate) fn variable(name: &str) -> Option<String> {
-    std::env::vars().find(|(known, value)| known == name && !value.is_empty()).map(|(_, value)| value)
-}
-
-/// An image with a shell and the usual programs, which the cluster has or can get.
-pub(crate) fn shell_image() -> String {
-    variable("GITFAAS_E2E_SHELL_IMAGE").unwrap_or_else(|| "localhost/busybox:1".to_owned())
-}
-
-/// The same with Python.
-pub(crate) fn python_image() -> String {
-    variable("GITFAAS_E2E_PYTHON_IMAGE").unwrap_or_else(|| "localhost/python:1".to_owned())
-}
-
-/// A Job that starts no pod.
-pub(crate) fn idle_job(name: &str) -> String {
-    format!(
-        "apiVersion: batch/v1
-kind: Job
-metadata: {{name: '{name}'}}
-spec:
-  parallelism: 0
-  template:
-    spec:
-      restartPolicy: Never
-      containers: [{{name: main, image: '{}'}}]
-",
-        shell_image()
-    )
 }

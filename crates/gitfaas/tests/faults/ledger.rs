@@ -1,8 +1,10 @@
-//! The ledger as the auditor reads it: the embedded store's file by its own queries, and any store as servers tell it.
+//! The ledger as the auditor reads it: the embedded store's file and a Redis by its own queries, and any store as servers
+//! tell it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use gitfaas_fixtures::RedisServer;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
@@ -36,7 +38,7 @@ pub(crate) fn of_file(data: &Path) -> Vec<Request> {
             id: word(&record["id"]),
             topic: word(&record["topic"]),
             message,
-            runs: runs.remove(&id).unwrap_or_default(),
+            runs: sorted(runs.remove(&id).unwrap_or_default()),
         }
     });
     requests.collect()
@@ -53,11 +55,43 @@ pub(crate) async fn of_server(server: &Server) -> Vec<Request> {
             id: word(&item["id"]),
             topic: word(&item["topic"]),
             message: String::new(),
-            runs: item["runs"].as_array().expect("runs").iter().map(run).collect(),
+            runs: sorted(item["runs"].as_array().expect("runs").iter().map(run).collect()),
         }));
         let Some(next) = page["next"].as_str() else { return requests };
         path = format!("/api/v1/requests?limit={PAGE}&before={next}");
     }
+}
+
+/// Reads the ledger in a Redis by a script of its own.
+pub(crate) fn of_redis(redis: &RedisServer) -> Vec<Request> {
+    let records = |kind: &str, fields: &str| {
+        let script = format!(
+            "local all = {{}} for _, key in ipairs(redis.call('KEYS', 'gitfaas:{kind}:*')) do \
+             all[#all + 1] = redis.call('HMGET', key, {fields}) end return cjson.encode(all)"
+        );
+        let said = redis.ask(&["EVAL", &script, "0"]);
+        // An empty list is an empty object to Lua.
+        serde_json::from_str::<Vec<Vec<String>>>(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
+    };
+    let mut runs: BTreeMap<String, Vec<Run>> = BTreeMap::new();
+    for fields in records("run", "'record'") {
+        let run = run(&serde_json::from_str(&fields[0]).expect("a record"));
+        runs.entry(run.id[..26].to_owned()).or_default().push(run);
+    }
+    let requests = records("request", "'record', 'payload'").into_iter().map(|fields| {
+        let record: Value = serde_json::from_str(&fields[0]).expect("a record");
+        let (id, topic, message) = (word(&record["id"]), word(&record["topic"]), fields[1].clone());
+        let runs = sorted(runs.remove(&beginning(&id)).unwrap_or_default());
+        Request { id, topic, message, runs }
+    });
+    requests.collect()
+}
+
+/// What the runs of a request begin with: the 128 bits of its id, five to a digit.
+fn beginning(request: &str) -> String {
+    let number = u128::from_str_radix(&request.replace('-', ""), 16).expect("a UUID");
+    let digit = |place: u32| char::from(b"0123456789abcdefghijklmnopqrstuv"[(number >> (5 * place) & 31) as usize]);
+    (0..26).rev().map(digit).collect()
 }
 
 fn run(record: &Value) -> Run {
@@ -67,6 +101,12 @@ fn run(record: &Value) -> Run {
         try_no: record["try"].as_u64().expect("a try"),
         phase: word(&record["phase"]),
     }
+}
+
+/// However they were listed: the order is that of the config, which the auditor does not know.
+fn sorted(mut runs: Vec<Run>) -> Vec<Run> {
+    runs.sort_by(|one, other| one.id.cmp(&other.id));
+    runs
 }
 
 fn word(value: &Value) -> String {

@@ -4,8 +4,9 @@
 //! Every other one names its messages by an `Idempotency-Key` and sends each again until it is acknowledged, perhaps to
 //! another server. The others send each once: what got no answer, or 5xx, was perhaps accepted.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::StatusCode;
@@ -44,7 +45,8 @@ struct Shared {
     notes: Notes,
     over: AtomicBool,
     acknowledged: AtomicU64,
-    unanswered: AtomicU64,
+    /// By where they were sent.
+    unanswered: Mutex<BTreeMap<String, u64>>,
 }
 
 impl Load {
@@ -54,8 +56,8 @@ impl Load {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().timeout(plan.patience).build().expect("a client");
         let up = watch::Sender::new(Vec::new());
-        let (over, acknowledged, unanswered) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
-        let shared = Arc::new(Shared { plan, notes, over, acknowledged, unanswered });
+        let (over, acknowledged) = (AtomicBool::new(false), AtomicU64::new(0));
+        let shared = Arc::new(Shared { plan, notes, over, acknowledged, unanswered: Mutex::default() });
         let publishers = (0..shared.plan.publishers).map(|number| {
             let chance = Chance::new(chance.among(0..u64::MAX));
             let (http, up, shared) = (http.clone(), up.subscribe(), Arc::clone(&shared));
@@ -78,7 +80,12 @@ impl Load {
 
     /// How often no answer came, or one that leaves open what became of the message.
     pub(crate) fn unanswered(&self) -> u64 {
-        self.shared.unanswered.load(Ordering::Relaxed)
+        self.shared.unanswered().values().sum()
+    }
+
+    /// The same of one server.
+    pub(crate) fn unanswered_by(&self, url: &str) -> u64 {
+        self.shared.unanswered().get(url).copied().unwrap_or(0)
     }
 
     /// Lets each publisher end what it is at, which needs a server that is up.
@@ -88,6 +95,12 @@ impl Load {
             publisher.await.expect("a publisher that was answered as documented");
         }
         &self.shared.notes
+    }
+}
+
+impl Shared {
+    fn unanswered(&self) -> MutexGuard<'_, BTreeMap<String, u64>> {
+        self.unanswered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -137,7 +150,7 @@ impl Publisher {
                 Sent::Refused => tokio::time::sleep(PAUSE).await,
                 Sent::Nowhere => self.down = Some(server),
                 Sent::Perhaps => {
-                    self.shared.unanswered.fetch_add(1, Ordering::Relaxed);
+                    *self.shared.unanswered().entry(server.0).or_default() += 1;
                     if !named {
                         return self.shared.notes.perhaps(message, topic);
                     }

@@ -12,4 +12,5 @@ mod ledger;
 mod load;
 mod local;
 mod notes;
+mod replicas;
 mod support;

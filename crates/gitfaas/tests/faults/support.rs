@@ -1,8 +1,16 @@
-//! What the rounds stand on; shared with the tests of the product, which use more of it.
+//! What the rounds stand on; shared with the tests of the product and those on a cluster, which use more of it.
 
+#[path = "../e2e/support/api.rs"]
+mod api;
+#[path = "../e2e/support/given.rs"]
+#[expect(dead_code, reason = "the other tests use the rest")]
+mod given;
 #[path = "../it/support/machine.rs"]
 #[expect(dead_code, reason = "the other tests use the rest")]
 mod machine;
+#[path = "../e2e/support/namespace.rs"]
+#[expect(dead_code, reason = "the other tests use the rest")]
+mod namespace;
 #[path = "../it/support/repository.rs"]
 #[expect(dead_code, reason = "the other tests use the rest")]
 mod repository;
@@ -10,19 +18,33 @@ mod repository;
 #[expect(dead_code, reason = "the other tests use the rest")]
 mod server;
 mod size;
+#[path = "../e2e/support/still.rs"]
+#[expect(dead_code, reason = "the other tests use the rest")]
+mod still;
 #[path = "../it/support/wait.rs"]
 mod wait;
+#[path = "../e2e/support/witness.rs"]
+mod witness;
 
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-pub(crate) use self::machine::{http, program};
+pub(crate) use self::api::Api;
+pub(crate) use self::given::{idle_job, variable};
+pub(crate) use self::machine::{http, leave_out, program};
+pub(crate) use self::namespace::Namespace;
 pub(crate) use self::repository::{Repository, shell_job};
 pub(crate) use self::server::Server;
 pub(crate) use self::size::Size;
-pub(crate) use self::wait::{DEADLINE, eventually};
+pub(crate) use self::still::{End, has_ended, name_of};
+pub(crate) use self::wait::eventually;
+pub(crate) use self::witness::Witness;
 use crate::load::Load;
+
+/// What does not move for so long is stuck. Less than what a server waits between two looks at its ledger for what it
+/// has missed: nothing may have to wait for that.
+const STUCK: Duration = Duration::from_secs(25);
 
 /// Sends a server a signal.
 pub(crate) fn signal(server: &Server, signal: Signal) {
@@ -41,12 +63,15 @@ pub(crate) async fn until_acknowledged(load: &Load, number: u64) {
 /// Waits until no run is in one of these phases, or until there have been no fewer of them for a while.
 pub(crate) async fn no_fewer_left(server: &Server, phases: &[&str]) {
     let (mut least, mut since) = (u64::MAX, Instant::now());
-    while least > 0 && since.elapsed() < DEADLINE {
+    while least > 0 && since.elapsed() < STUCK {
         let left = runs_in(server, phases).await;
         if left < least {
             (least, since) = (left, Instant::now());
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    if least > 0 {
+        println!("{least} runs are still {phases:?}, and have been for {:.0?}", since.elapsed());
     }
 }
 
