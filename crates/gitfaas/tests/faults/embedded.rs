@@ -14,7 +14,7 @@ use crate::support::{Size, until_acknowledged};
 
 /// How often each topic is published to: what starts no process is cheap, and is most of the long form.
 const SHORT: &[(u64, &str)] = &[(6, "record"), (2, "job"), (1, "both"), (1, "line")];
-const LONG: &[(u64, &str)] = &[(94, "record"), (3, "job"), (2, "both"), (1, "line")];
+const LONG: &[(u64, &str)] = &[(96, "record"), (2, "job"), (1, "both"), (1, "line")];
 
 const FAULTS: &[(u64, Fault)] = &[
     (50, Fault::Kill),

@@ -4,7 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gitfaas_core::key::LedgerKey;
 use rusqlite::config::DbConfig;
@@ -23,6 +23,10 @@ const BUSY: Duration = Duration::from_secs(5);
 const STATEMENTS: usize = 64;
 /// A log that grew beyond this many bytes is made shorter when it begins again.
 const LOG_BYTES: i64 = 64 << 20;
+
+/// A server that was killed gives its lock back within this time.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+const LOCK_AGAIN: Duration = Duration::from_millis(10);
 
 /// That this process alone has the ledger. Given back when dropped; closed when the process starts another program.
 #[derive(Debug)]
@@ -46,17 +50,31 @@ pub(super) fn claim(folder: &Path) -> Result<(PathBuf, Mark, Lock), StoreError> 
 }
 
 /// Locks a data folder against every other program.
+///
+/// A server that was killed may seem to have it for a moment longer: a program that it was just starting had the file as
+/// its own, until it became that program.
 pub(super) fn lock(folder: &Path) -> Result<Lock, StoreError> {
     let refused = |what: &str, error: io::Error| unusable(folder, what, &error);
     let lock = open_or_make(&folder.join("ledger.lock")).map_err(|error| refused("opening ledger.lock", error))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(Lock { _file: lock }),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Refused(format!(
-            "the data folder {} is in use by another gitfaas; stop that one, or choose another folder with --data",
-            folder.display()
-        ))),
-        Err(TryLockError::Error(error)) => Err(refused("locking ledger.lock", error)),
+    let begun = Instant::now();
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(Lock { _file: lock }),
+            Err(TryLockError::WouldBlock) if begun.elapsed() < LOCK_PATIENCE => wait_for_lock(),
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::Refused(format!(
+                    "the data folder {} is in use by another gitfaas; stop that one, or choose another folder with --data",
+                    folder.display()
+                )));
+            }
+            Err(TryLockError::Error(error)) => return Err(refused("locking ledger.lock", error)),
+        }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "opening a ledger blocks, and a lock tells nobody that it is free")]
+fn wait_for_lock() {
+    std::thread::sleep(LOCK_AGAIN);
 }
 
 fn open_or_make(path: &Path) -> io::Result<File> {
@@ -298,5 +316,21 @@ pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> StoreError {
             StoreError::Refused(format!("{file} is damaged ({error}); restore it from a backup"))
         }
         _ => StoreError::Unavailable(format!("{file} cannot be opened: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_is_given_back_in_a_moment_is_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let held = lock(folder.path()).expect("nobody has it");
+        let (place, (tell, told)) = (folder.path().to_owned(), std::sync::mpsc::channel());
+        std::thread::spawn(move || tell.send(lock(&place).is_ok()));
+        assert!(told.recv_timeout(Duration::from_millis(50)).is_err(), "it waits");
+        drop(held);
+        assert!(told.recv().expect("it is told"));
     }
 }
