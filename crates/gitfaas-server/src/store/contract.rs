@@ -8,6 +8,7 @@ pub(super) mod catalog;
 pub(super) mod dead_letters;
 pub(super) mod gates;
 pub(super) mod lasting;
+pub(super) mod leases;
 pub(super) mod line;
 pub(super) mod listing;
 pub(super) mod queue;
@@ -159,6 +160,8 @@ macro_rules! contract {
             dead_letters::an_unknown_run_that_is_purged_is_held_no_more
             dead_letters::a_run_is_replaced_with_its_manifests_or_not_at_all
             dead_letters::dead_letters_are_there_after_reopening_and_go_with_their_request
+            leases::a_life_that_renews_its_lease_lives_and_leads
+            leases::a_life_that_was_closed_is_followed_at_once
             lasting::everything_is_there_after_reopening
             lasting::the_key_stays_and_the_epoch_rises
             lasting::what_expired_stays_away_after_reopening

@@ -23,6 +23,7 @@ mod lineage;
 mod lint;
 mod pods;
 mod readme;
+mod redis;
 mod repeats;
 mod replay;
 mod rights;

@@ -2,6 +2,7 @@
 
 use std::sync::Once;
 
+use redis::io::tcp::TcpSettings;
 use redis::{
     Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo, TlsCertificates, Value,
 };
@@ -81,7 +82,9 @@ fn client(settings: &Settings, host: &Host, login: RedisConnectionInfo) -> Resul
         ConnectionAddr::Tcp(host.name.clone(), host.port)
     };
     let info: Result<ConnectionInfo, _> = address.into_connection_info();
-    let info = info.map(|info| info.set_redis_settings(login));
+    // What is asked must not wait for the answer to what was asked before.
+    let tcp = TcpSettings::default().set_nodelay(true);
+    let info = info.map(|info| info.set_redis_settings(login).set_tcp_settings(tcp));
     let made = info.and_then(|info| {
         if !settings.address.tls {
             return Client::open(info);
