@@ -155,6 +155,31 @@ async fn a_publish_is_applied_while_there_is_a_slot_and_is_told_its_place_when_t
 }
 
 #[tokio::test]
+async fn what_does_not_fit_into_a_queue_is_refused_until_there_is_room() {
+    let repository = limited(&json!({}));
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = Server::command("dev", repository.path(), folder.path(), 0);
+    command.args(["--max-queued-topic", "2"]);
+    let server = Server::launch(command, folder.path().to_owned()).ready().await;
+    server.post("/api/v1/topics/t:pause", "").await;
+    let accepted = [server.publish("t", "1").await, server.publish("t", "2").await];
+    let refused = server.post("/publish/t", "3").await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (429, "queue-full".to_owned()));
+    assert_eq!(refused.headers.get("retry-after").and_then(|after| after.to_str().ok()), Some("5"));
+    let told = "the queue is full: 2 runs of the topic `t` wait to be applied, of 2 at most; publish again later, nothing was stored";
+    assert_eq!(refused.json()["detail"], told);
+    assert_eq!(server.get("/api/v1/requests").await.json()["items"].as_array().map(Vec::len), Some(2));
+    server.post("/api/v1/topics/t:resume", "").await;
+    for request in &accepted {
+        server.finished(request).await;
+    }
+    let after = server.publish("t", "3").await;
+    assert_eq!(server.finished(&after).await["phase"], "succeeded");
+    let metrics = server.get("/metrics").await.text();
+    assert!(metrics.contains("gitfaas_publishes_total{outcome=\"queue-full\"} 1"), "{metrics}");
+}
+
+#[tokio::test]
 async fn who_resumes_what_the_config_pauses_is_told_where_to_do_it() {
     let repository = limited(&json!({ "paused": true }));
     let server = Server::dev(repository.path()).await;
