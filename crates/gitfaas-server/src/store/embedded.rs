@@ -17,6 +17,8 @@
 //!   its own key, is not served: reading it is [`StoreError::Damaged`], listings leave it out and log it. A request of
 //!   which a run is damaged is held: it does not expire. A damaged run that is met on a walk along a line, or over a
 //!   phase, is set aside: it is in no line and has no slot any more.
+//! * **Room.** The last part of a disk is [kept](room) for what is under way: when no more than that is free, accepts are
+//!   refused, and runs are settled and answers kept as before.
 //! * **Size.** Free pages are used again, or given back in steps while requests expire. The log is copied into the
 //!   database after an answer, not before one, and stays around 16 MiB.
 //!
@@ -35,6 +37,7 @@ mod mark;
 mod read;
 mod readers;
 mod record;
+mod room;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -99,9 +102,14 @@ impl EmbeddedStore {
     /// [`StoreError::Refused`] when it is in use, was written by a newer program, or is no ledger;
     /// [`StoreError::Unavailable`] when the disk fails.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        Self::open_with_log(folder, writer::LOG_PAGES)
+    }
+
+    /// Opens the ledger with a log that is copied into the database when it has so many pages.
+    fn open_with_log(folder: &Path, log_pages: u32) -> Result<Self, StoreError> {
         let (path, mut mark, lock) = file::claim(folder)?;
         let (connection, key, epoch) = file::open(&path, &mut mark)?;
-        let writer = Writer::start(path.clone(), connection, mark, lock)
+        let writer = Writer::start(path.clone(), connection, mark, log_pages, lock)
             .map_err(|error| StoreError::Unavailable(format!("its writer cannot be started: {error}")))?;
         Ok(Self { folder: folder.to_owned(), key, epoch, writer: Arc::new(writer), readers: Readers::new(path) })
     }
@@ -158,7 +166,7 @@ impl Store for EmbeddedStore {
 
     async fn accept(&self, accepted: Accept) -> Result<Acceptance, StoreError> {
         let accepted = Accepted::new(accepted)?;
-        self.writer.write(accepted.size(), move |connection| accepted.write(connection)).await
+        self.writer.write_new(accepted.size(), move |connection| accepted.write(connection)).await
     }
 
     async fn accepted_under(&self, idempotency: Idempotency) -> Result<Acceptance, StoreError> {

@@ -42,6 +42,45 @@ fn fill(disk: &Path) -> PathBuf {
     path
 }
 
+/// Fills the disk, but for so many bytes.
+fn fill_but(disk: &Path, bytes: u64) -> PathBuf {
+    let path = fill(disk);
+    let filler = File::options().write(true).open(&path).expect("opened");
+    filler.set_len(filler.metadata().expect("its length").len() - bytes).expect("made shorter");
+    path
+}
+
+#[tokio::test]
+async fn a_disk_that_fills_up_refuses_what_is_new_and_keeps_what_is_under_way() {
+    if !can_mount() {
+        return leave_out("a disk that fills up", "bwrap");
+    }
+    let slow = "while [ ! -e go ]; do sleep 0.05; done; curl -sSf -d kept $GITFAAS_URL/response/$FUNCTION_UID";
+    let repository = Repository::with(&[("slow", &[("slow.yaml", &shell_job(slow))])]);
+    let place = tempfile::tempdir().expect("a folder");
+    let (server, disk) = on_a_small_disk(&repository, place.path()).await;
+    let mut acknowledged = Vec::new();
+    for number in 0..5 {
+        acknowledged.push(server.publish("slow", format!("{number}")).await);
+    }
+    // Of 16 MiB the last one is kept.
+    let filler = fill_but(&disk, 900 << 10);
+    let refusal = server.post("/publish/slow", "new").await;
+    assert_eq!((refusal.status, refusal.code().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable"));
+    assert!(refusal.text().contains("kept for what is under way"), "{}", refusal.text());
+    assert_eq!(server.get("/readyz").await.status, StatusCode::OK, "answers get in");
+    repository.write("go", "");
+    for request in &acknowledged {
+        assert_eq!(server.finished(request).await["phase"], "succeeded");
+        let answers = server.get(&format!("/api/v1/requests/{request}/responses")).await.json();
+        assert_eq!(answers["items"][0]["body"]["text"], "kept", "{answers:#}");
+    }
+    assert_eq!(server.post("/publish/slow", "new").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    std::fs::remove_file(filler).expect("removed");
+    let request = server.publish("slow", "after").await;
+    assert_eq!(server.finished(&request).await["phase"], "succeeded");
+}
+
 #[tokio::test]
 async fn a_full_disk_answers_503_and_loses_nothing() {
     if !can_mount() {
@@ -69,12 +108,15 @@ async fn a_full_disk_answers_503_and_loses_nothing() {
     })
     .await;
     assert_eq!((refusal.status, refusal.code().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable"));
-    assert_eq!(server.get("/readyz").await.status, StatusCode::SERVICE_UNAVAILABLE);
     // What was acknowledged can still be read, and a function that ends now is not forgotten.
     let read = server.get(&format!("/api/v1/requests/{}", acknowledged[1])).await;
     assert_eq!(read.status, StatusCode::OK, "{}", read.text());
     repository.write("go", "");
     eventually("the function ends", async || (!repository.lines("over").is_empty()).then_some(())).await;
+    eventually("its end cannot be written", async || {
+        (server.get("/readyz").await.status == StatusCode::SERVICE_UNAVAILABLE).then_some(())
+    })
+    .await;
 
     std::fs::remove_file(filler).expect("removed");
     eventually("it is ready again, without a restart", async || {

@@ -112,6 +112,11 @@ impl Mark {
         self.state.map_or(0, |state| state.acknowledged)
     }
 
+    /// How many frames of it the database does not have yet.
+    pub(super) fn uncopied(&self) -> u32 {
+        self.state.map_or(0, |state| state.acknowledged.saturating_sub(state.copied))
+    }
+
     /// Notes that all the log holds now may be acknowledged. Call it after `COMMIT`, before anybody is answered.
     pub(super) fn acknowledge(&mut self, connection: &Connection) -> io::Result<()> {
         let Some((salts, frames)) = self.look(connection)? else { return Ok(()) };

@@ -19,6 +19,7 @@ use super::closed;
 use super::fault::Fault;
 use super::file::{self, Lock};
 use super::mark::Mark;
+use super::room::{Advice, Room};
 use crate::store::StoreError;
 
 /// How many KiB of operations may wait; who comes then waits for room.
@@ -32,9 +33,11 @@ const BATCH: usize = 512;
 /// After so many KiB a transaction is full.
 const BATCH_ROOM: u32 = 16 << 10;
 /// How many pages the log may hold before they are copied into the database.
-const LOG_PAGES: u32 = 4 << 10;
+pub(super) const LOG_PAGES: u32 = 4 << 10;
 /// A log of so many pages is emptied even if readers have to be waited for; twice as many when that was in vain.
 const LONG_LOG_PAGES: i32 = 16 << 10;
+/// The same where the disk has little room.
+const SHORT_LOG_PAGES: u32 = 64;
 /// How long to wait before the ledger is reopened, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
@@ -56,16 +59,24 @@ enum Letter {
 
 impl Writer {
     /// Starts the thread, which keeps the lock for as long as it lives.
-    pub(super) fn start(path: PathBuf, connection: Connection, mark: Mark, lock: Lock) -> std::io::Result<Self> {
+    pub(super) fn start(
+        path: PathBuf,
+        connection: Connection,
+        mark: Mark,
+        log_pages: u32,
+        lock: Lock,
+    ) -> std::io::Result<Self> {
         let (inbox, letters) = mpsc::channel();
         let trouble = Trouble::default();
         let mut desk = Desk {
+            disk: Room::new(path.parent().unwrap_or(&path).to_owned()),
             path,
             connection: Some(connection),
             mark,
             trouble: Arc::clone(&trouble),
             pause: PAUSES.0,
             retry_at: Instant::now(),
+            log_pages,
             long_log: LONG_LOG_PAGES,
         };
         let thread = thread::Builder::new().name("ledger-writer".to_owned()).spawn(move || {
@@ -86,11 +97,28 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
     {
+        self.hand_in(size, false, work).await
+    }
+
+    /// The same, for what is refused when the disk has room for no more than what is under way.
+    pub(super) async fn write_new<T, F>(&self, size: usize, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    {
+        self.hand_in(size, true, work).await
+    }
+
+    async fn hand_in<T, F>(&self, size: usize, is_new: bool, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    {
         self.ready()?;
         let weight = u32::try_from(SMALLEST + size / 1024).map_or(LARGEST, |weight| weight.min(LARGEST));
         let room = Arc::clone(&self.room).acquire_many_owned(weight).await.map_err(|_| closed())?;
         let (reply, answer) = oneshot::channel();
-        let operation = Box::new(Waiting { work: Some(work), done: None, reply, room });
+        let operation = Box::new(Waiting { work: Some(work), is_new, done: None, reply, room });
         self.inbox.send(Letter::Write(operation)).map_err(|_| closed())?;
         answer.await.unwrap_or_else(|_| Err(closed()))
     }
@@ -123,6 +151,8 @@ impl Drop for Writer {
 trait Operation: Send {
     /// How much room it takes.
     fn weight(&self) -> u32;
+    /// Whether it belongs to nothing that is under way.
+    fn is_new(&self) -> bool;
     /// Does it, inside a transaction; an error means that nothing of it may stay.
     fn perform(&mut self, connection: &Connection) -> Result<(), Fault>;
     /// Remembers why it cannot be done, though its neighbours can.
@@ -133,6 +163,7 @@ trait Operation: Send {
 
 struct Waiting<T, F> {
     work: Option<F>,
+    is_new: bool,
     done: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
     room: OwnedSemaphorePermit,
@@ -145,6 +176,10 @@ where
 {
     fn weight(&self) -> u32 {
         u32::try_from(self.room.num_permits()).unwrap_or(LARGEST)
+    }
+
+    fn is_new(&self) -> bool {
+        self.is_new
     }
 
     fn perform(&mut self, connection: &Connection) -> Result<(), Fault> {
@@ -171,9 +206,12 @@ struct Desk {
     /// `None` after a failure, until the ledger has been reopened.
     connection: Option<Connection>,
     mark: Mark,
+    disk: Room,
     trouble: Trouble,
     pause: Duration,
     retry_at: Instant,
+    /// So long a log is copied into the database.
+    log_pages: u32,
     /// So long a log is emptied even if readers have to be waited for.
     long_log: i32,
 }
@@ -186,7 +224,10 @@ impl Desk {
                 Some(Letter::Close) | None => break,
             };
             let (batch, more) = gather(first, letters);
-            self.commit(batch);
+            let batch = self.refuse_new_without_room(batch);
+            if !batch.is_empty() {
+                self.commit(batch);
+            }
             if !more {
                 break;
             }
@@ -213,6 +254,35 @@ impl Desk {
         }
     }
 
+    /// Looks at the disk before it is written to. What is under way has its room there.
+    fn refuse_new_without_room(&mut self, batch: Vec<Box<dyn Operation>>) -> Vec<Box<dyn Operation>> {
+        let Some(connection) = &self.connection else { return batch };
+        let new =
+            batch.iter().filter(|operation| operation.is_new()).map(|operation| u64::from(operation.weight()) << 10);
+        let bytes: u64 = new.sum();
+        if bytes == 0 {
+            return batch;
+        }
+        let mut advice = self.disk.for_new(bytes, self.mark.uncopied(), true);
+        if advice == Advice::ShortenLog {
+            if let Err(fault) = shorten_log(connection, &mut self.mark, &mut self.long_log) {
+                self.fail(&fault);
+                self.connection = None;
+                return batch;
+            }
+            advice = self.disk.for_new(bytes, self.mark.uncopied(), false);
+        }
+        if advice == Advice::Write {
+            return batch;
+        }
+        let (new, under_way): (Vec<_>, Vec<_>) = batch.into_iter().partition(|operation| operation.is_new());
+        for mut operation in new {
+            operation.refuse(self.disk.refusal());
+            operation.answer(Ok(()));
+        }
+        under_way
+    }
+
     fn commit(&mut self, mut batch: Vec<Box<dyn Operation>>) {
         let durable = match &self.connection {
             Some(connection) => transact(connection, &mut batch)
@@ -227,13 +297,21 @@ impl Desk {
             // Closing may take as long as the disk wishes, so it comes after the answers.
             (Err(_), Some(_)) => self.connection = None,
             (Ok(()), Some(connection)) => {
-                if let Err(fault) = shorten_log(connection, &mut self.mark, &mut self.long_log) {
+                if self.is_log_long()
+                    && let Err(fault) = shorten_log(connection, &mut self.mark, &mut self.long_log)
+                {
                     self.fail(&fault);
                     self.connection = None;
                 }
             }
             (_, None) => {}
         }
+    }
+
+    /// Whether the log is to be copied into the database: sooner when there is little room for both.
+    fn is_log_long(&self) -> bool {
+        let little_room = self.disk.is_short() && self.mark.uncopied() >= SHORT_LOG_PAGES;
+        self.mark.frames() >= self.log_pages || little_room
     }
 
     /// From now on nothing is acknowledged.
@@ -322,9 +400,6 @@ fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
 
 /// Copies a log that has grown into the database, so that it can begin again.
 fn shorten_log(connection: &Connection, mark: &mut Mark, long: &mut i32) -> Result<(), Fault> {
-    if mark.frames() < LOG_PAGES {
-        return Ok(());
-    }
     mark.begin_copy(connection)?;
     let (pages, copied) = connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::PASSIVE)?;
     if copied == pages {
