@@ -41,6 +41,7 @@ mod room;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod write;
 mod writer;
 

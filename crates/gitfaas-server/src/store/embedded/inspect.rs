@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::backup::{self, Contents};
-use super::{file, loss};
+use super::{file, loss, schema, verify};
 use crate::store::StoreError;
 
 /// How a ledger is.
@@ -18,7 +18,7 @@ pub struct Inspection {
     /// What was acknowledged and is lost: found when it was opened and not known to anybody yet, or to be found when it is
     /// opened next.
     pub loss: Option<String>,
-    /// What `SQLite` finds wrong with the file, the first thing only.
+    /// What is wrong with the file, or the first record that is not what was written.
     pub damage: Option<String>,
 }
 
@@ -39,9 +39,15 @@ pub fn inspect(folder: &Path) -> Result<Option<Inspection>, StoreError> {
     if file::identify(&connection).map_err(failed)?.version(&path)? == 0 {
         return Ok(None);
     }
-    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(failed)?;
     let contents = backup::count(&connection).map_err(failed)?;
-    Ok(Some(Inspection { in_use, contents, loss, damage: (found != "ok").then_some(found) }))
+    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(failed)?;
+    let damage = match found.as_str() {
+        // An older version of a ledger has no checksums.
+        "ok" if contents.version == schema::VERSION => verify::first_damage(&connection)?,
+        "ok" => None,
+        _ => Some(found),
+    };
+    Ok(Some(Inspection { in_use, contents, loss, damage }))
 }
 
 fn lost(folder: &Path, in_use: bool) -> io::Result<Option<String>> {

@@ -9,7 +9,7 @@ use gitfaas_core::request::Request;
 use gitfaas_core::response::Response;
 use gitfaas_core::run::{Phase, Run};
 use gitfaas_core::topic::TopicName;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
 
 use super::fault::Fault;
@@ -187,16 +187,23 @@ pub(super) fn responses(connection: &Connection, request: RequestId) -> Result<V
     )?;
     collect(statement.query(params![first, end])?, usize::MAX, |row| {
         let run = record::run(row)?.id;
-        let received_at: i64 = row.get(5)?;
-        let response = Response {
-            run,
-            try_no: row.get::<_, Option<u32>>(4)?.map(Try),
-            received_at: record::time(received_at),
-            content_type: row.get(6)?,
-            body: row.get::<_, Vec<u8>>(7)?.into(),
-        };
-        record::check_sum(row.get(8)?, record::response_checksum(&response), || format!("a response of run {run}"))?;
-        Ok(response)
+        let (try_no, received_at): (Option<u32>, i64) = (row.get(4)?, row.get(5)?);
+        let (content_type, body): (Option<String>, Vec<u8>) = (row.get(6)?, row.get(7)?);
+        let said = (content_type.as_deref(), body.as_slice());
+        let sum = record::response_checksum(&run_key(run), try_no, received_at, said);
+        record::check_sum(row.get(8)?, sum, || format!("an answer of run {run}"))?;
+        let (try_no, received_at) = (try_no.map(Try), record::time(received_at));
+        Ok(Response { run, try_no, received_at, content_type, body: body.into() })
+    })
+}
+
+/// A part of a log from the columns `attempt, container, text, cut`, of which that is the first.
+pub(super) fn log_part(row: &Row<'_>, first: usize) -> rusqlite::Result<LogPart> {
+    Ok(LogPart {
+        attempt: row.get(first)?,
+        container: row.get(first + 1)?,
+        text: row.get::<_, Vec<u8>>(first + 2)?.into(),
+        cut: u64::try_from(row.get::<_, i64>(first + 3)?).unwrap_or_default(),
     })
 }
 
@@ -207,13 +214,8 @@ pub(super) fn logs(connection: &Connection, run: RunId, try_no: Try) -> Result<V
     )?;
     let rows = statement.query(params![run_key(run), try_no.0])?;
     collect(rows, usize::MAX, |row| {
-        let part = LogPart {
-            attempt: row.get(0)?,
-            container: row.get(1)?,
-            text: row.get::<_, Vec<u8>>(2)?.into(),
-            cut: u64::try_from(row.get::<_, i64>(3)?).unwrap_or_default(),
-        };
-        let sum = record::log_checksum(run, try_no, &row.get::<_, String>(4)?, &part);
+        let part = log_part(row, 0)?;
+        let sum = record::log_checksum(&run_key(run), try_no, &row.get::<_, String>(4)?, &part);
         record::check_sum(row.get(5)?, sum, || format!("a log of run {run}"))?;
         Ok(part)
     })

@@ -3,7 +3,6 @@
 
 use gitfaas_core::id::{RequestId, RunId, Try};
 use gitfaas_core::request::Request;
-use gitfaas_core::response::Response;
 use gitfaas_core::run::{Phase, Run};
 use jiff::Timestamp;
 use rusqlite::Row;
@@ -90,21 +89,21 @@ pub(super) fn check_sum(kept: Option<u32>, sum: u32, whose: impl FnOnce() -> Str
     }
 }
 
-/// The checksum of an answer.
-pub(super) fn response_checksum(response: &Response) -> u32 {
-    checksum(&[
-        &run_key(response.run),
-        &response.try_no.map_or(0, |number| number.0).to_le_bytes(),
-        &nanoseconds(response.received_at).to_le_bytes(),
-        response.content_type.as_deref().unwrap_or_default().as_bytes(),
-        &response.body,
-    ])
+/// The checksum of an answer of the run with this key, from its columns.
+pub(super) fn response_checksum(
+    key: &[u8],
+    try_no: Option<u32>,
+    received_at: i64,
+    (content_type, body): (Option<&str>, &[u8]),
+) -> u32 {
+    let (try_no, received_at) = (try_no.unwrap_or_default().to_le_bytes(), received_at.to_le_bytes());
+    checksum(&[key, &try_no, &received_at, content_type.unwrap_or_default().as_bytes(), body])
 }
 
-/// The checksum of a part of a Job's log.
-pub(super) fn log_checksum(run: RunId, try_no: Try, job: &str, part: &LogPart) -> u32 {
+/// The checksum of a part of a Job's log, of the run with this key.
+pub(super) fn log_checksum(key: &[u8], try_no: Try, job: &str, part: &LogPart) -> u32 {
     checksum(&[
-        &run_key(run),
+        key,
         &try_no.0.to_le_bytes(),
         job.as_bytes(),
         &part.attempt.to_le_bytes(),

@@ -5,6 +5,7 @@ mod child;
 mod claims;
 mod damage;
 mod disk;
+mod flips;
 mod killed;
 mod log;
 mod loss;

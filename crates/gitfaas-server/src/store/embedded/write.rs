@@ -251,18 +251,14 @@ fn require_run(connection: &Connection, key: [u8; 22]) -> Result<(), Fault> {
 pub(super) fn put_response(connection: &Connection, response: &Response) -> Result<(), Fault> {
     let key = run_key(response.run);
     require_run(connection, key)?;
+    let (try_no, received_at) = (response.try_no.map(|number| number.0), nanoseconds(response.received_at));
+    let (content_type, body) = (response.content_type.as_deref(), response.body.as_ref());
+    let crc = record::response_checksum(&key, try_no, received_at, (content_type, body));
     connection
         .prepare_cached(
             "INSERT INTO response (run, try, received_at, content_type, body, crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
-        .execute(params![
-            key,
-            response.try_no.map(|number| number.0),
-            nanoseconds(response.received_at),
-            response.content_type,
-            response.body.as_ref(),
-            record::response_checksum(response)
-        ])?;
+        .execute(params![key, try_no, received_at, content_type, body, crc])?;
     Ok(())
 }
 
@@ -286,7 +282,7 @@ pub(super) fn put_logs(
     )?;
     for part in parts {
         let cut = i64::try_from(part.cut).unwrap_or(i64::MAX);
-        let crc = record::log_checksum(run, try_no, job, part);
+        let crc = record::log_checksum(&key, try_no, job, part);
         insert.execute(params![key, try_no.0, job, part.attempt, part.container, cut, part.text.as_ref(), crc])?;
     }
     Ok(())
