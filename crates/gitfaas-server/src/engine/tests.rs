@@ -444,3 +444,24 @@ async fn logs_that_an_earlier_life_did_not_keep_are_settled_though_their_job_is_
     bench.engine.catch_up().await.expect("caught up");
     bench.until(run.id, |run| run.logs_captured).await;
 }
+
+#[tokio::test]
+async fn a_run_of_three_days_keeps_its_request_until_the_retention_after_its_end() {
+    let day = Duration::from_hours(24);
+    let clock = Arc::new(ManualClock::new(SystemClock.now() - 3 * day));
+    let bench = Bench::over(None, clock.clone(), "", "while [ ! -e go ]; do sleep 0.01; done").await;
+    bench.engine.refresh().await.expect("a catalog");
+    let run = bench.applied().await;
+    for _ in 0..3 {
+        clock.advance(day);
+        assert_eq!(bench.engine.expire().await.expect("looked"), 0);
+    }
+    std::fs::write(bench.folder.path().join("functions/go"), "").expect("a file");
+    let end = bench.end_of(&run).await;
+    bench.engine.observe(run.id, end).await.expect("observed");
+    assert_eq!(bench.engine.run(run.id).await.expect("a run").phase, Phase::Succeeded);
+    assert_eq!(bench.engine.expire().await.expect("looked"), 0);
+    clock.advance(2 * day + Duration::from_mins(1));
+    assert_eq!(bench.engine.expire().await.expect("looked"), 1);
+    assert!(bench.engine.run(run.id).await.is_err());
+}

@@ -3,12 +3,14 @@
 mod backup;
 mod child;
 mod claims;
+mod crash;
 mod damage;
 mod disk;
 mod flips;
 mod killed;
 mod log;
 mod loss;
+mod retention;
 mod steps;
 
 use std::path::{Path, PathBuf};

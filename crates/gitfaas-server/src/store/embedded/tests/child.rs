@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use gitfaas_core::id::RequestId;
 
-use super::opened;
+use super::super::EmbeddedStore;
 use crate::store::contract::accept;
 use crate::store::{Accept, Store};
 
 const FOLDER: &str = "GITFAAS_STORE_CHILD_FOLDER";
 const TASKS: &str = "GITFAAS_STORE_CHILD_TASKS";
+/// How many pages the log has when it is copied, if not as many as ever.
+pub(super) const LOG_PAGES: &str = "GITFAAS_STORE_CHILD_LOG_PAGES";
 
 /// A process that accepts and tells what was acknowledged. Killed when dropped.
 pub(super) struct Child {
@@ -94,6 +96,14 @@ impl Child {
         assert!(self.process.wait().expect("ended").success());
         rest
     }
+
+    /// Tells it to close the ledger and end, which it may have done already, or not succeed in; what it still said.
+    pub(super) fn end(mut self) -> Vec<Line> {
+        drop(self.process.stdin.take());
+        let rest = std::iter::from_fn(|| self.next()).collect();
+        self.process.wait().expect("ended");
+        rest
+    }
 }
 
 impl Drop for Child {
@@ -123,7 +133,7 @@ fn accepts_until_told_to_stop() {
     say("");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("started");
     runtime.block_on(async {
-        let store = opened(Path::new(&folder)).await.expect("opened");
+        let store = opened_with(Path::new(&folder));
         for task in 0..tasks {
             let store = std::sync::Arc::clone(&store);
             tokio::spawn(async move { accept_on(&*store, task).await });
@@ -132,6 +142,17 @@ fn accepts_until_told_to_stop() {
         let _ = told.await.expect("no panic");
         store.close().await;
     });
+}
+
+fn opened_with(folder: &Path) -> std::sync::Arc<EmbeddedStore> {
+    let opened = match std::env::var_os(LOG_PAGES) {
+        None => EmbeddedStore::open(folder),
+        Some(pages) => {
+            let pages = pages.to_str().and_then(|pages| pages.parse().ok()).expect("a number");
+            EmbeddedStore::open_with_log(folder, pages)
+        }
+    };
+    std::sync::Arc::new(opened.expect("opened"))
 }
 
 /// Accepts one after the other; after a refusal, when the store says that it is ready again.
@@ -150,6 +171,6 @@ async fn accept_on(store: &dyn Store, task: u64) {
 }
 
 /// Past the capturing of the test harness, in one piece.
-fn say(line: &str) {
+pub(super) fn say(line: &str) {
     std::io::stdout().lock().write_all(format!("{line}\n").as_bytes()).expect("written");
 }

@@ -104,7 +104,7 @@ async fn a_store_in_trouble_can_be_closed() {
 }
 
 /// Whether calls of this machine's kernel can be made to fail. Says so when they cannot.
-fn can_inject() -> bool {
+pub(super) fn can_inject() -> bool {
     let works = Command::new("strace").args(["-f", "-qq", "-e", "trace=none", "true"]).output();
     let works = works.is_ok_and(|output| output.status.success());
     if !works {
@@ -172,4 +172,60 @@ async fn a_full_disk_loses_nothing_and_is_left_behind_when_there_is_space() {
 #[tokio::test]
 async fn a_write_that_fails_half_way_through_a_transaction_loses_nothing() {
     comes_back_after("pwrite64:error=EIO:when=113", "disk I/O error").await;
+}
+
+/// Which sync fails: of the short run some, of the long one each up to `GITFAAS_FSYNCS`.
+fn failing_syncs() -> Vec<u32> {
+    std::env::var_os("GITFAAS_FSYNCS").map_or(vec![2, 7, 12, 19, 22, 25, 28], |most| {
+        let most: u32 = most.to_str().and_then(|most| most.parse().ok()).expect("GITFAAS_FSYNCS is a number");
+        (1..=most).collect()
+    })
+}
+
+#[tokio::test]
+async fn whichever_sync_fails_nothing_is_acknowledged_that_is_lost() {
+    if !can_inject() {
+        return;
+    }
+    let (mut not_opened, mut came_back) = (0, 0);
+    for nth_sync in failing_syncs() {
+        let ground = Folder::fresh().await;
+        let store = ground.open().await;
+        let before = some_accepted(&*store, 1).await;
+        store.close().await;
+        drop(store);
+        // In each thread the nth: of the one that opens, or of the one that writes, which soon copies its log.
+        let inject = format!("inject=fsync,fdatasync:error=EIO:when={nth_sync}");
+        let log_pages = format!("{}=30", super::child::LOG_PAGES);
+        let wrapper = ["env", &log_pages, "strace", "-f", "-qq", "-o", "/dev/null", "-e", &inject].map(OsStr::new);
+        let mut child = Child::start(&ground.data(), &wrapper);
+        let (mut acknowledged, mut refused, mut again) = (Vec::new(), false, 0);
+        while again < 5 {
+            match child.next() {
+                Some(Line::Accepted(id)) => {
+                    acknowledged.push(id);
+                    again += u32::from(refused);
+                }
+                Some(Line::Refused(why)) => {
+                    assert!(why.contains("nothing is accepted"), "{why}");
+                    refused = true;
+                }
+                None => break,
+            }
+            assert!(acknowledged.len() < 500, "sync {nth_sync}: the failing call was never noticed");
+        }
+        (not_opened, came_back) = (not_opened + u32::from(again == 0), came_back + u32::from(refused));
+        assert!(refused || acknowledged.is_empty(), "sync {nth_sync}: it ended without a word");
+        let rest =
+            child.end().into_iter().filter_map(|line| if let Line::Accepted(id) = line { Some(id) } else { None });
+        acknowledged.extend(rest);
+        let store = ground.open().await;
+        assert_eq!(store.loss().await, None, "sync {nth_sync}");
+        is_whole(&*store, &before[0]).await;
+        for id in acknowledged {
+            is_whole(&*store, &nth(id)).await;
+        }
+    }
+    eprintln!("{not_opened} times it was not opened, {came_back} times it came back by itself");
+    assert!(not_opened > 0 && came_back > 0, "{not_opened} {came_back}");
 }
