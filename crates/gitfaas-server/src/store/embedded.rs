@@ -9,15 +9,15 @@
 //!   process began, cannot be built upon even if it reads well. Therefore opening and reopening both copy the log
 //!   into the database, fsync that and empty the log before anything is acknowledged. An operation that was answered
 //!   with an error may nevertheless have been done; nothing that was acknowledged is undone.
-//! * **Loss.** How far the log was acknowledged is [kept apart](mark). Opening compares that first: when acknowledged
+//! * **Loss.** How far the log was acknowledged is kept apart. Opening compares that first: when acknowledged
 //!   pages are damaged or gone, what is served is the ledger of the moment before them, and what was lost is told by the
 //!   log, by [`loss`](Store::loss) and by [`inspect`] until somebody removes `ledger.loss`. Where what is left is the
 //!   ledger of no moment, opening is refused.
-//! * **Damage.** A record that does not parse, is not what its [checksum](record::checksum) was taken of, or contradicts
+//! * **Damage.** A record that does not parse, is not what its checksum was taken of, or contradicts
 //!   its own key, is not served: reading it is [`StoreError::Damaged`], listings leave it out and log it. A request of
 //!   which a run is damaged is held: it does not expire. A damaged run that is met on a walk along a line, or over a
 //!   phase, is set aside: it is in no line and has no slot any more.
-//! * **Room.** The last part of a disk is [kept](room) for what is under way: when no more than that is free, accepts are
+//! * **Room.** The last part of a disk is kept for what is under way: when no more than that is free, accepts are
 //!   refused, and runs are settled and answers kept as before.
 //! * **Size.** Free pages are used again, or given back in steps while requests expire. The log is copied into the
 //!   database after an answer, not before one, and stays around 16 MiB.
