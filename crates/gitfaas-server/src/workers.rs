@@ -82,11 +82,14 @@ async fn steadily<W: Future<Output = ()>>(worker: &'static str, work: impl Fn() 
     }
 }
 
-/// Does the work while this server leads, and ends when the work does.
+/// Does the work while this server leads, and ends when the work does, or when the server stops and does not lead.
 async fn while_leading<W: Future<Output = ()>>(engine: &Engine, work: impl Fn() -> W) {
     let mut standing = engine.standing();
-    // Its other end is the engine's.
-    while standing.wait_for(|standing| standing.leads).await.is_ok() {
+    loop {
+        tokio::select! {
+            _ = standing.wait_for(|standing| standing.leads) => {}
+            () = engine.draining().cancelled() => return,
+        }
         tokio::select! {
             () = work() => return,
             _ = standing.wait_for(|standing| !standing.leads) => {}
@@ -115,6 +118,15 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
+    use crate::engine::tests::{Bench, PATIENCE};
+
+    #[tokio::test]
+    async fn who_does_not_lead_does_not_hold_a_stop_up() {
+        let bench = Bench::start().await;
+        let engine = Engine::new(bench.engine.settings().clone(), bench.parts(), bench.engine.metrics().clone());
+        engine.drain();
+        tokio::time::timeout(PATIENCE, while_leading(&engine, std::future::pending)).await.expect("its end");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_worker_that_fails_by_a_fault_begins_anew() {

@@ -194,6 +194,11 @@ impl Bench {
         }
     }
 
+    /// What it is made of.
+    pub(crate) fn parts(&self) -> Parts {
+        self.engine.parts.clone()
+    }
+
     /// What runs its manifests.
     pub(crate) fn cluster(&self) -> Arc<dyn Cluster> {
         self.engine.parts.cluster.clone()

@@ -2,6 +2,7 @@
 //! killed, paused and cut off at random in the middle of publishes.
 
 mod ground;
+mod rolling;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};

@@ -83,6 +83,8 @@ pub(super) struct Ground {
     witness: Witness,
     namespace: Arc<Namespace>,
     repository: Repository,
+    /// How long a server serves on when it is stopped.
+    leave: &'static str,
     pub(super) folder: tempfile::TempDir,
 }
 
@@ -90,6 +92,15 @@ impl Ground {
     /// Three servers that are ready, with topics whose Jobs start no pod and are ended by the test; where that is not
     /// possible, `what` is left out.
     pub(super) async fn new(what: &str, options: Options) -> Option<Self> {
+        Self::over(what, options, "0s").await
+    }
+
+    /// The same with servers that serve on for so long when they are stopped.
+    pub(super) async fn leaving(what: &str, leave: &'static str) -> Option<Self> {
+        Self::over(what, Options::default(), leave).await
+    }
+
+    async fn over(what: &str, options: Options, leave: &'static str) -> Option<Self> {
         let namespace = Namespace::new(what).await?;
         if !RedisServer::is_there(what) {
             return None;
@@ -100,11 +111,12 @@ impl Ground {
         let mut replicas = Vec::new();
         for number in 0..SERVERS {
             let (way, data) = (Way::to(redis.address()), folder.path().join(number.to_string()));
-            let command = command(&namespace, &repository, &way, (&data, 0));
+            let mut command = command(&namespace, &repository, &way, (&data, 0));
+            command.args(["--leave-wait", leave]);
             replicas.push(Replica { server: Server::launch(command, data).ready().await, way });
         }
         let ending = tokio::spawn(end_jobs(Arc::clone(&namespace)));
-        Some(Self { replicas, redis, ending, witness, namespace, repository, folder })
+        Some(Self { replicas, redis, ending, witness, namespace, repository, leave, folder })
     }
 
     /// Where all servers are.
@@ -115,6 +127,25 @@ impl Ground {
     /// Kills the last of the servers for good.
     pub(super) fn kill_one_of_them(&mut self) {
         self.replicas[SERVERS - 1].server.kill();
+    }
+
+    /// Tells a server to end.
+    pub(super) fn end(&self, number: usize) {
+        signal(&self.replicas[number].server, Signal::TERM);
+    }
+
+    /// Waits until a server that was told to has ended.
+    pub(super) async fn ended(&mut self, number: usize) {
+        self.replicas[number].server.ended().await;
+    }
+
+    /// Starts a server that has ended, at the same address.
+    pub(super) fn start_again(&mut self, number: usize) {
+        let Replica { server, way } = &mut self.replicas[number];
+        let (data, port) = (server.data.clone(), server.port());
+        let mut command = command(&self.namespace, &self.repository, way, (&data, port));
+        command.args(["--leave-wait", self.leave]);
+        server.start_again(command);
     }
 
     /// What the messages of all requests in the ledger are.
@@ -205,12 +236,9 @@ impl Ground {
 
     /// Mends it, and returns when every server is ready.
     pub(super) async fn mend(&mut self, wound: Wound) {
-        let Replica { server, way } = &mut self.replicas[wound.server];
+        let Replica { server, way } = &self.replicas[wound.server];
         match wound.fault {
-            Fault::KillLeader | Fault::KillOther | Fault::EndLeader => {
-                let (data, port) = (server.data.clone(), server.port());
-                server.start_again(command(&self.namespace, &self.repository, way, (&data, port)));
-            }
+            Fault::KillLeader | Fault::KillOther | Fault::EndLeader => self.start_again(wound.server),
             Fault::PauseLeader | Fault::PauseOther => {
                 // The fault is that nothing happens for so long.
                 tokio::time::sleep(LONGER_THAN_A_LEASE.saturating_sub(wound.since.elapsed())).await;
