@@ -2,12 +2,13 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use reqwest::StatusCode;
 
-use crate::support::{Repository, Server, eventually, leave_out, shell_job};
+use crate::support::{Repository, Server, eventually, leave_out, program, shell_job};
 
 /// Bytes of the disk: room for a ledger and a few hundred runs.
 const DISK: &str = "16777216";
@@ -132,4 +133,35 @@ async fn a_full_disk_answers_503_and_loses_nothing() {
     ran.sort();
     ran.dedup();
     assert!(ran.len() >= acknowledged.len() - 1, "{} of {} ran", ran.len(), acknowledged.len() - 1);
+}
+
+#[tokio::test]
+async fn what_a_damaged_log_lost_is_told_until_somebody_says_that_it_is_known() {
+    let repository = Repository::shell("t", "while [ ! -e go ]; do sleep 0.05; done");
+    let mut server = Server::serve(repository.path()).await;
+    let before = server.publish("t", "before").await;
+    server.kill_and_restart("serve", repository.path()).await;
+    let lost = server.publish("t", "lost").await;
+    server.kill();
+    let log = File::options().write(true).open(server.data.join("ledger.db-wal")).expect("opened");
+    // Within the first page.
+    log.write_all_at(b"nonsense", 1000).expect("written");
+    let data = server.data.display().to_string();
+    let doctor = || {
+        let looked = Command::new(program()).args(["doctor", "--data", &data]).output().expect("started");
+        String::from_utf8_lossy(&looked.stdout).into_owned()
+    };
+    let told = |said: String| said.contains("FAIL  ledger") && said.contains("pages of ledger.db-wal");
+    assert!(told(doctor()), "{}", doctor());
+    server.restart("serve", repository.path()).await;
+    assert_eq!(server.get(&format!("/api/v1/requests/{before}")).await.status, StatusCode::OK);
+    assert_eq!(server.get(&format!("/api/v1/requests/{lost}")).await.status, StatusCode::NOT_FOUND);
+    let ready = server.get("/readyz").await.json();
+    assert!(ready["loss"].as_str().is_some_and(|loss| loss.contains("the newest request that is left")), "{ready:#}");
+    assert!(server.get("/metrics").await.text().contains("gitfaas_store_loss 1"));
+    assert!(told(doctor()), "{}", doctor());
+    std::fs::remove_file(server.data.join("ledger.loss")).expect("removed");
+    assert!(server.get("/readyz").await.json().get("loss").is_none());
+    assert!(!doctor().contains("FAIL  ledger"), "{}", doctor());
+    repository.write("go", "");
 }

@@ -131,6 +131,8 @@ fn prepare(path: &Path, mark: &mut Mark, finding: Option<&str>) -> Result<(Conne
         empty_log(&connection, mark)?;
     }
     mark.acknowledge(&connection)?;
+    // SQLite does not mind when it cannot sync the name of a log that it made.
+    sync_up(folder_of(path))?;
     Ok((connection, key, epoch))
 }
 
@@ -174,6 +176,7 @@ pub(super) fn reopen(path: &Path, mark: &mut Mark) -> Result<Connection, Fault> 
     empty_log(&connection, mark)?;
     connection.execute("UPDATE ledger SET reopened = reopened + 1", [])?;
     mark.acknowledge(&connection)?;
+    sync_up(folder_of(path))?;
     Ok(connection)
 }
 

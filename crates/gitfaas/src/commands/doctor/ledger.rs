@@ -18,12 +18,15 @@ pub(super) fn look(data: &Path) -> (Finding, bool) {
             let finding = match (found.damage, found.loss) {
                 (Some(damage), _) => Finding::fail(CHECK, format!("it is damaged: {damage}"))
                     .help("stop the server, move the ledger away, and restore a backup: gitfaas restore FILE"),
-                (None, Some(loss)) => Finding::fail(CHECK, format!("messages that were acknowledged are lost: {loss}"))
-                    .help(format!(
-                        "what is left is served: publish again what is missing, or restore a backup: gitfaas restore FILE; \
+                (None, Some(loss)) => Finding::fail(
+                    CHECK,
+                    format!("it has lost what was acknowledged: {}", loss.replace('\n', "; ")),
+                )
+                .help(format!(
+                    "what is left is served: publish again what is missing, or restore a backup: gitfaas restore FILE; \
                          then remove {}",
-                        data.join("ledger.loss").display()
-                    )),
+                    data.join("ledger.loss").display()
+                )),
                 (None, None) => Finding::ok(
                     CHECK,
                     format!(
