@@ -48,11 +48,7 @@ if received ~= '' then
   end
 end
 if queued > 0 then
-  for _, set in ipairs({'due:' .. topic, 'phase:queued'}) do
-    if foreign(set, 'zset') then
-      return refuse(set)
-    end
-  end
+  -- What is queued has a place in both, so they have been looked at.
   if redis.call('ZCARD', P .. 'due:' .. topic) + queued > room then
     return {'full', 'topic'}
   end
