@@ -1,6 +1,8 @@
-//! Measures the embedded store on this machine's disk: `accept_bench FOLDER [RETAINED]`.
+//! Measures the embedded store on this machine's disk, `accept_bench FOLDER [RETAINED]`, or the one in a Redis beside that
+//! Redis alone, `accept_bench redis://HOST:PORT [RETAINED]`.
 //!
-//! Everything is a ratio within one run. The ledgers it makes in the folder are removed again.
+//! Everything is a ratio within one run. The ledgers it makes in the folder are removed again; what it leaves in the Redis
+//! begins with `accept-bench`.
 
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
@@ -19,7 +21,10 @@ use gitfaas_core::request::{Lineage, Request};
 use gitfaas_core::run::{Phase, Run};
 use gitfaas_server::clock::{Clock, SystemClock};
 use gitfaas_server::store::embedded::EmbeddedStore;
+use gitfaas_server::store::redis::{RedisStore, Settings, inspect};
 use gitfaas_server::store::{Accept, Room, Store};
+use redis::IntoConnectionInfo as _;
+use redis::io::tcp::TcpSettings;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -27,14 +32,17 @@ const MEASURED: Duration = Duration::from_secs(4);
 
 fn main() -> Outcome<()> {
     let mut arguments = std::env::args_os().skip(1);
-    let folder = arguments.next().ok_or("usage: accept_bench FOLDER [RETAINED]")?;
+    let folder = arguments.next().ok_or("usage: accept_bench FOLDER|URL [RETAINED]")?;
     let retained: u64 = match arguments.next() {
         Some(number) => number.to_string_lossy().parse()?,
         None => 100_000,
     };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    if let Some(url) = folder.to_str().filter(|text| text.starts_with("redis")) {
+        return runtime.block_on(measure_redis(url, retained));
+    }
     let folder = Path::new(&folder).join("accept-bench");
     std::fs::create_dir_all(&folder)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let measured = runtime.block_on(measure(&folder, retained));
     std::fs::remove_dir_all(&folder)?;
     measured
@@ -52,6 +60,65 @@ async fn measure(folder: &Path, retained: u64) -> Outcome<()> {
     store.close().await;
     std::fs::remove_dir_all(folder.join("rates"))?;
     large(&folder.join("large"), retained).await
+}
+
+/// In turns with `XADD` of as many bytes over one connection too, so that both have the same disk and the same machine.
+async fn measure_redis(url: &str, retained: u64) -> Outcome<()> {
+    let settings = Settings { prefix: "accept-bench".to_owned(), ..Settings::new(url.parse()?) };
+    let store: Arc<dyn Store> = Arc::new(RedisStore::open(settings.clone()).await?);
+    for warning in inspect(&settings).await?.warnings() {
+        println!("{warning}");
+    }
+    let info = url.into_connection_info()?.set_tcp_settings(TcpSettings::default().set_nodelay(true));
+    let client = redis::Client::open(info)?;
+    for at_once in [1, 16, 64, 256] {
+        let (mut accepted, mut raw) = (0.0, 0.0);
+        for _ in 0..3 {
+            raw += adds(&client, at_once).await? / 3.0;
+            accepted += accepts(&store, at_once).await? / 3.0;
+        }
+        println!("{at_once} at a time: {accepted:.0} accepts a second, {raw:.0} XADD, {:.2} of it", accepted / raw);
+    }
+    let before = inspect(&settings).await?.used_memory;
+    fill(&store, retained).await?;
+    let each = inspect(&settings).await?.used_memory.saturating_sub(before) / retained.max(1);
+    println!("memory of Redis for each of {retained} requests: {each} bytes");
+    let (accept, read) = latencies(&store).await?;
+    println!("accept, p50: {accept:.1?}; read, p50: {read:.1?}");
+    let (begun, mut expired) = (Instant::now(), 0);
+    while expired < retained {
+        expired += store.expire(jiff::Timestamp::MAX, jiff::Timestamp::MAX, 200).await? as u64;
+    }
+    println!("expire of {expired}: {:.1?}", begun.elapsed());
+    store.close().await;
+    Ok(())
+}
+
+async fn adds(client: &redis::Client, at_once: usize) -> Outcome<f64> {
+    let connection = client.get_multiplexed_async_connection().await?;
+    let begun = Instant::now();
+    let tasks: Vec<_> = (0..at_once)
+        .map(|_| {
+            let mut connection = connection.clone();
+            tokio::spawn(async move {
+                let mut count = 0_u32;
+                while begun.elapsed() < MEASURED {
+                    let mut add = redis::cmd("XADD");
+                    // What an accept has in its request, payload, run and manifests.
+                    add.arg("accept-bench-stream").arg("*").arg("m").arg(&[7_u8; 2048][..]);
+                    connection.send_packed_command(&add).await?;
+                    count += 1;
+                }
+                Outcome::Ok(count)
+            })
+        })
+        .collect();
+    let mut count = 0;
+    for task in tasks {
+        count += task.await??;
+    }
+    redis::cmd("DEL").arg("accept-bench-stream").query_async::<()>(&mut connection.clone()).await?;
+    Ok(f64::from(count) / begun.elapsed().as_secs_f64())
 }
 
 async fn large(folder: &Path, retained: u64) -> Outcome<()> {
