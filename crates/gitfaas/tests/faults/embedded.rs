@@ -31,8 +31,12 @@ async fn nothing_is_lost_or_made_twice_across_faults_of_the_only_server() {
     let size = Size::asked(5, 250);
     let mut chance = Chance::new(size.seed);
     let mut ground = Ground::new().await;
-    let plan =
-        Plan { publishers: 64, topics: if size.is_long() { LONG } else { SHORT }, patience: Duration::from_secs(30) };
+    let plan = Plan {
+        publishers: 64,
+        topics: if size.is_long() { LONG } else { SHORT },
+        patience: Duration::from_secs(30),
+        pause: Duration::ZERO,
+    };
     let mut load = Load::begin(plan, Notes::new(ground.folder.path().join("notes")), chance.clone());
     load.servers_are([ground.server.url.clone()]);
     let (mut faults, mut starts) = (BTreeMap::<Fault, usize>::new(), Vec::new());

@@ -28,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) topics: &'static [(u64, &'static str)],
     /// How long a publisher waits for an answer.
     pub(crate) patience: Duration,
+    /// How long a publisher pauses after a message that was accepted.
+    pub(crate) pause: Duration,
 }
 
 /// A server that is up, and how often one was said to be: one that was started again is another.
@@ -132,6 +134,7 @@ impl Publisher {
         while !self.shared.over.load(Ordering::Relaxed) {
             let topic = self.chance.pick(self.shared.plan.topics);
             self.deliver(&format!("{}-{sent}", self.number), topic).await;
+            tokio::time::sleep(self.shared.plan.pause).await;
             sent += 1;
         }
     }

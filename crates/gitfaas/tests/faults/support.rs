@@ -38,7 +38,7 @@ pub(crate) use self::repository::{Repository, shell_job};
 pub(crate) use self::server::Server;
 pub(crate) use self::size::Size;
 pub(crate) use self::still::{End, has_ended, name_of};
-pub(crate) use self::wait::eventually;
+pub(crate) use self::wait::{eventually, within};
 pub(crate) use self::witness::Witness;
 use crate::load::Load;
 

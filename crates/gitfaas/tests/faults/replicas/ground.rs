@@ -18,7 +18,7 @@ use crate::ledger;
 use crate::notes::Notes;
 use crate::support::{
     End, Namespace, Repository, Server, Witness, eventually, has_ended, http, idle_job, name_of, no_fewer_left,
-    program, signal,
+    program, signal, within,
 };
 
 const SERVERS: usize = 3;
@@ -26,6 +26,8 @@ const SERVERS: usize = 3;
 const LONGER_THAN_A_LEASE: Duration = Duration::from_secs(12);
 const OBJECT: &str =
     "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: 'o-{{RANDOM}}'}\ndata: {message: \"{{MESSAGE}}\"}\n";
+/// Only waited out when a test fails, on a machine that may have other work.
+const PATIENCE: Duration = Duration::from_mins(2);
 /// How often Jobs are ended that have not.
 const ENDING: Duration = Duration::from_millis(500);
 const AT_ONCE: usize = 8;
@@ -188,7 +190,7 @@ impl Ground {
             self.namespace.end_job(&job, End::Complete).await;
         }
         let http = http();
-        eventually("the end of the probe is told", async || {
+        within(PATIENCE, "the end of the probe is told", async || {
             for url in self.urls() {
                 let asked = http.get(format!("{url}/api/v1/runs/{}", probe.run)).timeout(Duration::from_secs(1));
                 let Ok(answer) = asked.send().await else { continue };
