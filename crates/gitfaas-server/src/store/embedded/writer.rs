@@ -1,8 +1,10 @@
 //! Writing: one thread that gathers what waits into one transaction, and answers when that is on the disk.
 //!
-//! Each operation has a savepoint, so one that fails takes nothing of its neighbours along. When the transaction
+//! Each [operation] has a savepoint, so one that fails takes nothing of its neighbours along. When the transaction
 //! itself fails, nobody in it is told anything but that the store is unavailable, and so is everybody after them
 //! until the ledger has been [reopened](file::reopen), which is tried again and again.
+
+mod operation;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -13,8 +15,9 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use rusqlite::wal::CheckpointMode;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 
+use self::operation::{Operation, Waiting, ended, transact};
 use super::closed;
 use super::fault::Fault;
 use super::file::{self, Lock};
@@ -118,7 +121,7 @@ impl Writer {
         let weight = u32::try_from(SMALLEST + size / 1024).map_or(LARGEST, |weight| weight.min(LARGEST));
         let room = Arc::clone(&self.room).acquire_many_owned(weight).await.map_err(|_| closed())?;
         let (reply, answer) = oneshot::channel();
-        let operation = Box::new(Waiting { work: Some(work), is_new, done: None, reply, room });
+        let operation = Box::new(Waiting::new(work, is_new, reply, room));
         self.inbox.send(Letter::Write(operation)).map_err(|_| closed())?;
         answer.await.unwrap_or_else(|_| Err(closed()))
     }
@@ -144,59 +147,6 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.close();
-    }
-}
-
-/// What one caller wants, and how to tell them.
-trait Operation: Send {
-    /// How much room it takes.
-    fn weight(&self) -> u32;
-    /// Whether it belongs to nothing that is under way.
-    fn is_new(&self) -> bool;
-    /// Does it, inside a transaction; an error means that nothing of it may stay.
-    fn perform(&mut self, connection: &Connection) -> Result<(), Fault>;
-    /// Remembers why it cannot be done, though its neighbours can.
-    fn refuse(&mut self, error: StoreError);
-    /// Tells the caller: what came of it, if it is durable.
-    fn answer(self: Box<Self>, durable: Result<(), StoreError>);
-}
-
-struct Waiting<T, F> {
-    work: Option<F>,
-    is_new: bool,
-    done: Option<Result<T, StoreError>>,
-    reply: oneshot::Sender<Result<T, StoreError>>,
-    room: OwnedSemaphorePermit,
-}
-
-impl<T, F> Operation for Waiting<T, F>
-where
-    T: Send,
-    F: FnOnce(&Connection) -> Result<T, Fault> + Send,
-{
-    fn weight(&self) -> u32 {
-        u32::try_from(self.room.num_permits()).unwrap_or(LARGEST)
-    }
-
-    fn is_new(&self) -> bool {
-        self.is_new
-    }
-
-    fn perform(&mut self, connection: &Connection) -> Result<(), Fault> {
-        if let Some(work) = self.work.take() {
-            self.done = Some(Ok(work(connection)?));
-        }
-        Ok(())
-    }
-
-    fn refuse(&mut self, error: StoreError) {
-        self.done = Some(Err(error));
-    }
-
-    fn answer(self: Box<Self>, durable: Result<(), StoreError>) {
-        let Self { done, reply, .. } = *self;
-        // A caller that went away needs no answer.
-        let _ = reply.send(durable.and_then(|()| done.unwrap_or_else(|| Err(ended()))));
     }
 }
 
@@ -350,10 +300,6 @@ fn set(trouble: &Trouble, now: Option<StoreError>) -> Option<StoreError> {
     std::mem::replace(&mut *trouble.lock().unwrap_or_else(PoisonError::into_inner), now)
 }
 
-fn ended() -> StoreError {
-    StoreError::Unavailable("its writer ended unexpectedly; restart the server".to_owned())
-}
-
 /// Takes what waits by now, up to a full transaction; and whether more may come after it.
 fn gather(first: Box<dyn Operation>, letters: &Receiver<Letter>) -> (Vec<Box<dyn Operation>>, bool) {
     let mut weight = first.weight();
@@ -369,33 +315,6 @@ fn gather(first: Box<dyn Operation>, letters: &Receiver<Letter>) -> (Vec<Box<dyn
         }
     }
     (batch, true)
-}
-
-/// Does all of the batch in one transaction. On an error nothing of it is known to be durable.
-fn transact(connection: &Connection, batch: &mut [Box<dyn Operation>]) -> Result<(), Fault> {
-    execute(connection, "BEGIN IMMEDIATE")?;
-    for operation in batch {
-        perform(connection, operation.as_mut())?;
-    }
-    Ok(execute(connection, "COMMIT")?)
-}
-
-fn perform(connection: &Connection, operation: &mut dyn Operation) -> rusqlite::Result<()> {
-    execute(connection, "SAVEPOINT operation")?;
-    let error = match catch_unwind(AssertUnwindSafe(|| operation.perform(connection))) {
-        Ok(Ok(())) => return execute(connection, "RELEASE operation"),
-        // What concerns the disk, or took the whole transaction back, concerns everybody.
-        Ok(Err(Fault::Sql(error))) if connection.is_autocommit() || !Fault::is_isolated(&error) => return Err(error),
-        Ok(Err(fault)) => fault.into(),
-        Err(_) => StoreError::Unavailable("writing this failed unexpectedly, see the log".to_owned()),
-    };
-    operation.refuse(error);
-    execute(connection, "ROLLBACK TO operation")?;
-    execute(connection, "RELEASE operation")
-}
-
-fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
-    connection.prepare_cached(sql)?.execute([]).map(drop)
 }
 
 /// Copies a log that has grown into the database, so that it can begin again.
