@@ -10,7 +10,7 @@ use jiff::Timestamp;
 /// What holds the queued runs of a topic back; nothing by default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Gate {
-    /// How many of its runs may be live (applying, pending, running) at once; `None` for any number.
+    /// How many of its runs may [be live](crate::run::Run::is_live) at once; `None` for any number.
     pub concurrency: Option<NonZeroU32>,
     /// Since when the config pauses it.
     pub paused_by_config: Option<Timestamp>,

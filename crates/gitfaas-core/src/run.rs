@@ -239,6 +239,10 @@ pub struct Run {
     /// Who applies it; set exactly while `applying`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<Mark>,
+    /// Since when the cluster may have something of this try of which nobody knows: it was left marked, or there was no
+    /// answer. Set only while `queued` or `applying`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_doubt_since: Option<Timestamp>,
     /// Who cancelled it while it was being applied: it is cancelled with this reason once that has a verdict. Set only
     /// while `applying`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -291,6 +295,7 @@ impl Run {
             attempts: 0,
             exit_code: None,
             mark: None,
+            in_doubt_since: None,
             cancelling: None,
             apply_failures: 0,
             retried_millis: 0,

@@ -64,6 +64,15 @@ pub trait Cluster: Send + Sync + 'static {
     /// When the cluster does not answer: it is asked again.
     async fn exists(&self, job: &ObjectKey) -> Result<bool, ClusterError>;
 
+    /// How a Job of ours ended that exists, whether or not it is told of any more: it may have been released for a ledger
+    /// that has forgotten its end since. `None` while it is not over, and where nothing is known of it.
+    ///
+    /// # Errors
+    /// When the cluster does not answer: it is asked again.
+    async fn end_of(&self, _job: &ObjectKey) -> Result<Option<(RunId, Observation)>, ClusterError> {
+        Ok(None)
+    }
+
     /// The logs of a Job: the last `tail` bytes of each container of each attempt that still exists.
     ///
     /// # Errors

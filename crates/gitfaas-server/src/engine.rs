@@ -1,5 +1,5 @@
-//! The verbs of gitfaas over its four seams: publish, render, dispatch, observe, cancel, redrive, replay, respond, refresh, expire,
-//! query.
+//! The verbs of gitfaas over its four seams: publish, render, dispatch, observe, cancel, redrive, replay, respond, refresh,
+//! expire, query.
 //!
 //! The engine knows the traits, not what is behind them, and nothing of HTTP. Each verb has a file; what may follow
 //! what is decided in the core.
@@ -10,6 +10,7 @@ mod caller;
 mod cancel;
 mod changes;
 mod dispatch;
+mod ended;
 mod error;
 mod expire;
 mod follow;
@@ -40,8 +41,9 @@ use arc_swap::ArcSwap;
 use gitfaas_core::admission::Policy;
 use gitfaas_core::catalog::Catalog;
 use gitfaas_core::gate::Gate;
+use gitfaas_core::id::RunId;
 use gitfaas_core::retry::Backoff;
-use gitfaas_core::run::Mark;
+use gitfaas_core::run::{Mark, ObjectKey};
 use gitfaas_core::topic::TopicName;
 use gitfaas_core::url::BaseUrl;
 use jiff::Timestamp;
@@ -172,6 +174,8 @@ pub struct Engine {
     refreshing: refresh::Turns,
     // Woken when somebody said that the source has changed.
     pushed: Notify,
+    // What others said of the source, and whether it was read since.
+    news: changes::News,
     hub: Arc<Hub>,
     lease: lease::Holding,
     ids: Ids,
@@ -180,11 +184,13 @@ pub struct Engine {
     // brought to the store.
     turns: Semaphore,
     // A run that the ledger has as being applied, and that is not here, was left by a crash or an error.
-    applying: Held,
+    applying: Held<RunId>,
     // The same while it is being accepted, when nobody knows yet whether it is marked or queued: who takes what is queued
     // must not pass it by, and so be out of order.
-    accepting: Held,
-    capturing: Held,
+    accepting: Held<RunId>,
+    capturing: Held<RunId>,
+    // Jobs that wait to be let go: the cluster may tell of them again meanwhile.
+    releasing: Held<(RunId, ObjectKey)>,
     // Whether the next look asks for a slot also where none seems to be free; set with each look for what was left.
     claim_slots: AtomicBool,
     // Woken when a run was queued that may be due before the dispatcher's next look.
@@ -220,6 +226,8 @@ impl Engine {
             applying: Held::default(),
             accepting: Held::default(),
             capturing: Held::default(),
+            releasing: Held::default(),
+            news: changes::News::default(),
             claim_slots: AtomicBool::default(),
             queued: Notify::new(),
             leaving: CancellationToken::new(),
@@ -276,7 +284,7 @@ impl Engine {
     /// # Errors
     /// What is missing.
     pub async fn ready(&self) -> Result<(), EngineError> {
-        if self.leaving.is_cancelled() || self.draining.is_cancelled() {
+        if self.is_leaving() || self.draining.is_cancelled() {
             return Err(EngineError::new(ErrorCode::Stopping, "the server is about to stop"));
         }
         self.parts.store.ready().await?;
@@ -290,6 +298,11 @@ impl Engine {
     /// so that callers are sent to other servers.
     pub fn leave(&self) {
         self.leaving.cancel();
+    }
+
+    /// Whether [`leave`](Self::leave) was called.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.is_cancelled()
     }
 
     /// What was acknowledged and has been lost, in words, as long as nobody has said that it is known.

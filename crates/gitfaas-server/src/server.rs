@@ -179,8 +179,8 @@ impl RunningServer {
         reachable(self.addr).to_string()
     }
 
-    /// Stops in order: callers are sent elsewhere, then no new publish, functions end (or are left) while their answers still get in, what the cluster
-    /// told is settled, waits and connections end, the ledger closes.
+    /// Stops in order: callers are sent elsewhere, then no new publish, functions end (or are left) while their answers
+    /// still get in, what the cluster told is settled, waits and connections end, the ledger closes.
     pub async fn stop(self) {
         self.engine.leave();
         tokio::time::sleep(self.leave).await;

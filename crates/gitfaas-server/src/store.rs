@@ -48,11 +48,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// Renews the lease of this life of the server, and that of leading, which is taken when nobody has it: one of
     /// those that share the ledger leads. A life whose lease ran out has it again with the next call, and what it led is
-    /// another's by then, perhaps.
+    /// another's by then, perhaps. One that may not lead gives leading up, where somebody else could have it.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: what is held is held no longer than was said before.
-    async fn renew(&self) -> Result<Lease, StoreError>;
+    async fn renew(&self, may_lead: bool) -> Result<Lease, StoreError>;
 
     /// What other servers that share the ledger change from now on. It goes on through failures, of which it tells.
     fn changes(&self) -> BoxStream<'static, Change>;

@@ -50,6 +50,9 @@ pub enum ApplyFailure {
         retry_at: Timestamp,
         /// How much of the time until then it [has been tried again](Run::retried_millis).
         counts: Duration,
+        /// Whether it is known that this try to apply it made nothing. Where it is not, the run is
+        /// [in doubt](Run::in_doubt_since) from here on.
+        answered: bool,
         /// What was said.
         reason: Reason,
     },
@@ -88,8 +91,8 @@ pub struct Observation {
 pub enum Effect {
     /// Fetch the logs of its Jobs into the store, then say [`Event::LogsCaptured`].
     CaptureLogs,
-    /// These Jobs may be collected: their own time to live begins to count.
-    Release(Vec<ObjectKey>),
+    /// These Jobs of that try may be collected: their own time to live begins to count.
+    Release(Try, Vec<ObjectKey>),
     /// Nothing of these Jobs may run any more.
     End(Vec<ObjectKey>),
 }
@@ -111,8 +114,9 @@ impl Step {
 
 /// What `event` makes of `run` at `now`.
 ///
-/// A final phase never changes but by [`Event::Redriven`] and [`Event::Rerun`], an observation about another try changes nothing, and what
-/// the cluster says twice changes nothing the second time; so a caller may tell what it knows as often as it likes.
+/// A final phase never changes but by [`Event::Redriven`] and [`Event::Rerun`], an observation about another try changes
+/// nothing, and what the cluster says twice changes nothing the second time; so a caller may tell what it knows as often
+/// as it likes.
 ///
 /// A dead letter is redriven only when it [is done](Run::is_done): until then its try could still leave something behind.
 pub fn step(run: &Run, event: Event, now: Timestamp) -> Step {
@@ -140,8 +144,8 @@ fn left_over(run: &Run, observation: Observation) -> Step {
     if observation.try_no > run.try_no {
         return Step::nothing();
     }
-    let jobs = vec![observation.job];
-    let effect = if observation.state.is_final() { Effect::Release(jobs) } else { Effect::End(jobs) };
+    let Observation { try_no, job, state, .. } = observation;
+    let effect = if state.is_final() { Effect::Release(try_no, vec![job]) } else { Effect::End(vec![job]) };
     Step { next: None, effects: vec![effect] }
 }
 
@@ -195,6 +199,9 @@ fn marked(run: &mut Run, mark: Mark, now: Timestamp) {
     if let Some(reason) = run.cancelling.take() {
         finish(run, Phase::Cancelled, Some(reason), now);
     } else if matches!(run.phase, Phase::Queued | Phase::Applying) {
+        if let Some(left) = run.mark.take() {
+            run.in_doubt_since.get_or_insert(left.at);
+        }
         run.phase = Phase::Applying;
         run.mark = Some(mark);
         run.due_at = None;
@@ -207,7 +214,7 @@ fn applied(run: &mut Run, objects: Vec<ObjectKey>, now: Timestamp) {
         return;
     }
     add_objects(run, objects);
-    run.mark = None;
+    (run.mark, run.in_doubt_since) = (None, None);
     let cancelling = run.cancelling.take();
     conclude(run, now);
     // What is over by then has ended by itself.
@@ -234,13 +241,16 @@ fn apply_failed(run: &mut Run, objects: Vec<ObjectKey>, failure: ApplyFailure, n
         return;
     }
     add_objects(run, objects);
-    run.mark = None;
+    let mark = run.mark.take();
     run.apply_failures = run.apply_failures.saturating_add(1);
     if let Some(reason) = run.cancelling.take() {
         return finish(run, Phase::Cancelled, Some(reason), now);
     }
     match failure {
-        ApplyFailure::Passing { retry_at, counts, reason } => {
+        ApplyFailure::Passing { retry_at, counts, answered, reason } => {
+            if let Some(mark) = mark.filter(|_| !answered) {
+                run.in_doubt_since.get_or_insert(mark.at);
+            }
             let counts = u64::try_from(counts.as_millis()).unwrap_or(u64::MAX);
             run.retried_millis = run.retried_millis.saturating_add(counts);
             run.phase = Phase::Queued;
@@ -331,8 +341,7 @@ fn finish(run: &mut Run, phase: Phase, reason: Option<Reason>, now: Timestamp) {
     run.phase = phase;
     run.reason = reason;
     run.finished_at = Some(now);
-    run.due_at = None;
-    run.mark = None;
+    (run.due_at, run.mark, run.in_doubt_since) = (None, None, None);
 }
 
 /// What a run in this state asks for. A function of the state alone, so that what a crash swallowed is asked again.
@@ -348,7 +357,7 @@ pub fn effects(run: &Run) -> Vec<Effect> {
         // The others go on when one has failed.
         (false, _) => Vec::new(),
         (true, _) if jobs.is_empty() => Vec::new(),
-        (true, _) if run.logs_captured => vec![Effect::Release(jobs)],
+        (true, _) if run.logs_captured => vec![Effect::Release(run.try_no, jobs)],
         (true, _) => vec![Effect::CaptureLogs],
     }
 }

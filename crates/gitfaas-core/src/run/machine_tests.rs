@@ -28,7 +28,12 @@ fn reason(code: &str) -> Reason {
 }
 
 fn passing() -> ApplyFailure {
-    ApplyFailure::Passing { retry_at: at(77), counts: Duration::from_secs(7), reason: reason("Unavailable") }
+    ApplyFailure::Passing {
+        retry_at: at(77),
+        counts: Duration::from_secs(7),
+        answered: true,
+        reason: reason("Unavailable"),
+    }
 }
 
 fn forgotten() -> ApplyFailure {
@@ -185,7 +190,7 @@ fn logs_are_captured_before_the_jobs_are_released() {
     assert_eq!(step1.effects, [Effect::CaptureLogs]);
     let run = step1.next.expect("settled");
     let step2 = step(&run, Event::LogsCaptured, at(21));
-    assert_eq!(step2.effects, [Effect::Release(vec![key("Job", "a")])]);
+    assert_eq!(step2.effects, [Effect::Release(Try::FIRST, vec![key("Job", "a")])]);
 }
 
 #[test]
@@ -301,4 +306,27 @@ fn a_redrive_is_a_new_try_of_the_same_run() {
     let again = Run { phase: Phase::Unknown, due_at: None, finished_at: Some(at(91)), ..run };
     let run = step(&again, Event::Redriven { revision: None }, at(92)).next.expect("redriven");
     assert_eq!((run.try_no, run.revision.as_deref()), (Try(3), Some("main@7")), "its manifests are what they were");
+}
+
+#[test]
+fn what_was_left_or_not_answered_is_in_doubt_until_it_is_applied_or_over() {
+    let later = || Event::Marked(Mark { at: at(5), ..mark() });
+    let unanswered = || {
+        let reason = reason("NoAnswer");
+        ApplyFailure::Passing { retry_at: at(77), counts: Duration::ZERO, answered: false, reason }
+    };
+    let failed = |failure| Event::ApplyFailed(Vec::new(), failure);
+    let marked = after(&queued(), [Event::Marked(mark())]);
+    assert_eq!(marked.in_doubt_since, None, "somebody has it in hand");
+    assert_eq!(after(&marked, [failed(passing())]).in_doubt_since, None);
+    let left = after(&marked, [later()]);
+    let silent = after(&marked, [failed(unanswered()), later()]);
+    for run in [left, silent] {
+        assert_eq!(run.in_doubt_since, Some(at(2)), "since it was first sent");
+        let again = after(&run, [failed(passing()), later(), failed(unanswered())]);
+        assert_eq!(again.in_doubt_since, Some(at(2)), "nothing that is said of a later call ends it");
+        for end in [Event::Applied(Vec::new()), failed(forgotten()), Event::Applied(vec![key("Job", "a")])] {
+            assert_eq!(after(&run, [end]).in_doubt_since, None);
+        }
+    }
 }

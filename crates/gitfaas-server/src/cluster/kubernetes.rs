@@ -33,8 +33,10 @@ use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use gitfaas_core::admission::Admitted;
+use gitfaas_core::id::RunId;
 use gitfaas_core::manifest::Manifest;
 use gitfaas_core::run::ObjectKey;
+use gitfaas_core::run::machine::Observation;
 use http::{Method, StatusCode};
 use serde_json::json;
 use tokio::sync::watch::Receiver;
@@ -46,7 +48,9 @@ use self::apply::{Applying, Existing, job_path, write};
 use self::calls::{Answer, Calls};
 pub use self::connect::{ConnectError, Where};
 pub use self::dry_run::DryRun;
+use self::facts::Pods;
 use self::kinds::{Kinds, get};
+use self::objects::Job;
 use self::refused::unexpected;
 use self::rescue::Rescue;
 use super::{ApplyError, Cluster, ClusterError, ClusterEvent, Denied, LogChunk, LogPart, Need, Owner, Reach};
@@ -200,6 +204,14 @@ impl Cluster for Kubernetes {
 
     async fn exists(&self, job: &ObjectKey) -> Result<bool, ClusterError> {
         Ok(self.job(job).await?.is_some())
+    }
+
+    async fn end_of(&self, job: &ObjectKey) -> Result<Option<(RunId, Observation)>, ClusterError> {
+        let Some(answer) = self.job(job).await? else { return Ok(None) };
+        let found: Job = answer.read()?;
+        let Some(Owner { run, try_no }) = found.metadata.owner().filter(|_| found.is_over()) else { return Ok(None) };
+        let (state, attempts) = facts::of(&found, &Pods::default(), None);
+        Ok(Some((run, Observation { try_no, job: found.key(), state, attempts })))
     }
 
     async fn logs(&self, job: &ObjectKey, tail: u64) -> Result<Vec<LogPart>, ClusterError> {

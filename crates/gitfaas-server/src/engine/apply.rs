@@ -20,8 +20,6 @@ use crate::store::StoreError;
 
 /// The part of the time that a cluster keeps Jobs after which one is not counted on any more: clocks differ.
 const SPARE: u32 = 24;
-/// The reason of a run that was sent to the cluster and of which nobody knows whether it arrived.
-const NO_ANSWER: &str = ApplyError::NO_ANSWER;
 
 /// Whether an earlier round may have sent a try to the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +56,7 @@ impl Engine {
             Err(StoreError::Unavailable(message)) => {
                 let retry_at = self.retry_at(&run, None);
                 let reason = Reason::new("StoreUnavailable", message);
-                ApplyFailure::Passing { retry_at, counts: Duration::ZERO, reason }
+                ApplyFailure::Passing { retry_at, counts: Duration::ZERO, answered: true, reason }
             }
             Err(error) => ApplyFailure::Final { reason: Reason::new("RecordDamaged", error.to_string()) },
         };
@@ -76,14 +74,13 @@ impl Engine {
         let jobs = match self.jobs_there(manifests, &fillings).await {
             Ok(jobs) => jobs,
             Err(error) => {
-                let failure = self.passing(run, Reason::new(NO_ANSWER, error.message), None);
+                let failure = self.passing(run, Reason::new(ApplyError::NO_ANSWER, error.message), None);
                 return Some(Event::ApplyFailed(Vec::new(), failure));
             }
         };
         match refusal {
             _ if sent == Sent::LongAgo && !jobs.all => {
-                let failure = ApplyFailure::Unknown { reason: forgotten_reason() };
-                Some(Event::ApplyFailed(Vec::new(), failure))
+                Some(Event::ApplyFailed(jobs.own, ApplyFailure::Unknown { reason: forgotten_reason() }))
             }
             None => None,
             // What was made when it was admitted is not made undone by a later policy.
@@ -145,7 +142,7 @@ impl Engine {
                 Ok(key) => applied.push(key),
                 Err(error) => {
                     let failure = self.failure(run, error, fillings);
-                    let failure = self.or_give_up(run, failure, &manifest.key).await;
+                    let failure = self.or_give_up(run, failure, admitted, &applied).await;
                     return Some(Event::ApplyFailed(applied, failure));
                 }
             }
@@ -167,7 +164,8 @@ impl Engine {
         let since_marked = run.mark.as_ref().map(|mark| retry_at.duration_since(mark.at));
         // Nothing of it is to be waited for while the cluster is away.
         let counts = since_marked.filter(|_| self.cut_off().is_none()).and_then(|time| time.try_into().ok());
-        ApplyFailure::Passing { retry_at, counts: counts.unwrap_or_default(), reason }
+        let answered = reason.code != ApplyError::NO_ANSWER;
+        ApplyFailure::Passing { retry_at, counts: counts.unwrap_or_default(), answered, reason }
     }
 
     fn retry_at(&self, run: &Run, retry_after: Option<Duration>) -> Timestamp {
@@ -176,17 +174,28 @@ impl Engine {
         self.now().checked_add(wait).unwrap_or(Timestamp::MAX)
     }
 
-    /// Gives up what fails for a passing reason when it has been tried again for as long as may be. An earlier call for
-    /// the object may have been heard although nobody answered: a Job is looked for first, and while it exists, or nobody
-    /// says whether it does, the run is tried again all the same.
-    async fn or_give_up(&self, run: &Run, failure: ApplyFailure, object: &ObjectKey) -> ApplyFailure {
-        let ApplyFailure::Passing { counts, reason, .. } = &failure else { return failure };
+    /// Gives up what fails for a passing reason when it has been tried again for as long as may be. Not while the last call
+    /// may still be heard, to which nobody answered. An earlier one may have been heard: the Jobs that are not
+    /// [known](made_before) to be made are looked for first, and while one exists, or nobody says whether it does, the run
+    /// is tried again all the same.
+    async fn or_give_up(
+        &self,
+        run: &Run,
+        failure: ApplyFailure,
+        admitted: &[Admitted<Manifest>],
+        applied: &[ObjectKey],
+    ) -> ApplyFailure {
+        let ApplyFailure::Passing { counts, answered, reason, .. } = &failure else { return failure };
         let tried_for = Duration::from_millis(run.retried_millis).saturating_add(*counts);
-        if counts.is_zero() || tried_for <= self.settings.max_age {
+        if counts.is_zero() || tried_for <= self.settings.max_age || !answered {
             return failure;
         }
-        if object.is_job() && !matches!(self.parts.cluster.exists(object).await, Ok(false)) {
-            return failure;
+        // Those that were applied just now are the first of them.
+        for Manifest { key, .. } in admitted.iter().skip(applied.len()).map(AsRef::as_ref) {
+            let unknown = key.is_job() && made_before(run, key).is_none();
+            if unknown && !matches!(self.parts.cluster.exists(key).await, Ok(false)) {
+                return failure;
+            }
         }
         let message = format!(
             "it could not be applied for longer than {:?}, in {} tries; the last time: {}: {}",
@@ -229,12 +238,11 @@ impl Engine {
 
 /// Whether an earlier round may have sent a run, which is not marked by us yet, to a cluster that `keeps` Jobs for so long.
 pub(super) fn sent_before(run: &Run, now: Timestamp, keeps: Duration) -> Sent {
-    let unanswered = run.reason.as_ref().is_some_and(|reason| reason.code == NO_ANSWER);
-    let tried_at = run.mark.as_ref().map(|mark| mark.at).or(run.due_at.filter(|_| unanswered));
-    let age = tried_at.and_then(|at| Duration::try_from(now.duration_since(at)).ok());
+    let in_doubt_since = run.in_doubt_since.or(run.mark.as_ref().map(|mark| mark.at));
+    let age = in_doubt_since.and_then(|at| Duration::try_from(now.duration_since(at)).ok());
     if age.is_some_and(|age| age >= keeps.saturating_sub(keeps / SPARE)) {
         Sent::LongAgo
-    } else if tried_at.is_some() || run.apply_failures > 0 {
+    } else if in_doubt_since.is_some() || run.apply_failures > 0 {
         Sent::Perhaps
     } else {
         Sent::Never
@@ -247,7 +255,7 @@ fn made_before<'a>(run: &'a Run, wanted: &ObjectKey) -> Option<&'a ObjectKey> {
         (&made.api_version, &made.kind, &made.name) == (&wanted.api_version, &wanted.kind, &wanted.name)
             && (wanted.namespace.is_none() || wanted.namespace == made.namespace)
     };
-    super::observe::jobs(run).find(|made| is_it(made))
+    super::ended::jobs(run).find(|made| is_it(made))
 }
 
 fn not_admitted(refusal: &Refusal) -> ApplyFailure {
@@ -283,7 +291,8 @@ mod tests {
     fn only_what_may_have_been_made_is_in_doubt_and_only_when_a_job_may_be_gone() {
         let mark = Mark { holder: "here".to_owned(), epoch: 1, at: at(0) };
         let marked = Run { mark: Some(mark), due_at: None, ..queued() };
-        let unanswered = Run { reason: Some(Reason::new(NO_ANSWER, "late")), ..queued() };
+        // Also when what it was refused for since is another reason.
+        let unanswered = Run { in_doubt_since: Some(at(0)), apply_failures: 7, due_at: Some(at(21)), ..queued() };
         for run in [&marked, &unanswered] {
             assert_eq!(sent_before(run, at(22), DAY), Sent::Perhaps);
             assert_eq!(sent_before(run, at(23), DAY), Sent::LongAgo, "a little earlier than the cluster says");

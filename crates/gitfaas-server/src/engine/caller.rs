@@ -103,7 +103,7 @@ impl Engine {
             let detail = format!(
                 "functions of the topic `{of}` may not publish any more: it is not in the config file, which would say where they may"
             );
-            return Err(EngineError::new(ErrorCode::Forbidden, detail));
+            return Err(self.unless_behind(EngineError::new(ErrorCode::Forbidden, detail)));
         };
         if version.rules.may_publish(&name) {
             return Ok(());
@@ -113,6 +113,6 @@ impl Engine {
         let detail = format!(
             "functions of the topic `{of}` may not publish to `{name}`: its `publishes` in the config file allows {allowed}"
         );
-        Err(EngineError::new(ErrorCode::Forbidden, detail))
+        Err(self.unless_behind(EngineError::new(ErrorCode::Forbidden, detail)))
     }
 }

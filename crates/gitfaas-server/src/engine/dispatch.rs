@@ -69,6 +69,10 @@ impl Engine {
             let runs = self.parts.store.runs_in(&[Phase::Applying], after, BATCH).await?;
             let Some(last) = runs.last() else { return Ok(Recovered { runs: found }) };
             after = Some(last.id);
+            // One that began since the lease was renewed is not known to live.
+            if runs.iter().any(|run| self.is_strange(run)) {
+                self.renew_lease().await?;
+            }
             for run in runs.into_iter().filter(|run| self.is_left(run)) {
                 found += usize::from(self.take_left(run).await?);
             }
@@ -181,7 +185,7 @@ impl Engine {
     /// once.
     async fn take(self: &Arc<Self>, run: Run, most_live: Option<NonZeroU32>) -> Result<Taken, EngineError> {
         // What an accept has just written as marked is going to be applied there.
-        if run.phase == Phase::Applying && self.accepting.has(run.id) {
+        if run.phase == Phase::Applying && self.accepting.has(&run.id) {
             return Ok(Taken::NotOurs);
         }
         let Some(hold) = self.applying.hold(run.id) else { return Ok(Taken::NotOurs) };

@@ -15,7 +15,7 @@ use gitfaas_core::run::Run;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::observe::jobs;
+use super::ended::jobs;
 use super::{Engine, EngineError, ErrorCode};
 use crate::cluster::{LogChunk, LogPart};
 

@@ -1,8 +1,8 @@
 //! Pause and resume a topic, and what holds its queued runs back.
 //!
-//! The config's part of a gate comes from the catalog that is served. Both parts are kept in the store: the operator's
-//! because nobody else knows it, and the config's for a topic that is not in the catalog any more, of which there may
-//! still be queued runs.
+//! Both parts of a gate are kept in the store: the operator's because nobody else knows it, and the config's because it
+//! counts for every server at once, also for one that has not read the config yet, and for queued runs of a topic that is
+//! not in the catalog any more. A catalog is served once its part is kept.
 
 use std::num::NonZeroU32;
 
@@ -15,10 +15,7 @@ use super::{Engine, EngineError, ErrorCode};
 impl Engine {
     /// What holds the queued runs of a topic back now.
     pub fn gate(&self, topic: &TopicName) -> Gate {
-        let kept = self.gates.load().get(topic).copied().unwrap_or_default();
-        let catalog = self.catalog.load();
-        let said = catalog.as_ref().as_ref().and_then(|catalog| configured(catalog.topic(topic)?));
-        said.map_or(kept, |(concurrency, paused)| kept.configured(concurrency, paused, self.now()))
+        self.gates.load().get(topic).copied().unwrap_or_default()
     }
 
     /// Holds the queued runs of a topic back, and those that are still to come, until somebody resumes it. What is live

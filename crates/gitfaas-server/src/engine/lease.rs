@@ -1,7 +1,8 @@
 //! What this life of the server holds of a ledger that others may share: that it lives, and whether it leads.
 //!
-//! It is judged by our own clock, counted from before the store was asked: who was stopped for longer than a lease lasts
-//! knows it at once when it goes on, before the store is asked again. `workers` renew it.
+//! It is judged by our own clock, which goes on while the machine sleeps, counted from before the store was asked: who was
+//! stopped for longer than a lease lasts knows it at once when it goes on, before the store is asked again. `workers`
+//! renew it.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,15 +10,19 @@ use std::time::Duration;
 
 use gitfaas_core::run::{Phase, Run};
 use jiff::Timestamp;
+use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use super::{Engine, EngineError, jitter};
+use crate::cluster::Reach;
 
 /// The longest time between two renewals, where a lease lasts for good.
 const LONGEST: Duration = Duration::from_hours(1);
 /// How often a lease is renewed while it lasts: three may fail before it is over.
 const RENEWALS: u32 = 4;
+
+/// How long one that leads may be cut off from the cluster before another one is let lead.
+const CUT_OFF: Duration = Duration::from_secs(10);
 
 /// What was held when it was last renewed.
 #[derive(Debug, Default)]
@@ -30,8 +35,8 @@ pub(super) struct Holding {
 struct Held {
     /// Since when it has been held without a gap, by the clock that marks are written by; `None` before the first time.
     since: Option<Timestamp>,
-    /// `None` is for good.
-    until: Option<Instant>,
+    /// A moment of [`uptime`]; `None` is for good.
+    until: Option<Duration>,
     leads: bool,
 }
 
@@ -62,7 +67,7 @@ impl Holding {
 
 impl Held {
     fn unbroken(&self) -> Option<Timestamp> {
-        self.since.filter(|_| self.until.is_none_or(|until| Instant::now() < until))
+        self.since.filter(|_| self.until.is_none_or(|until| uptime() < until))
     }
 }
 
@@ -72,13 +77,19 @@ impl Engine {
     /// # Errors
     /// The store's. What was held is over when its time is, and then this server leads no more.
     pub async fn renew_lease(&self) -> Result<Duration, EngineError> {
-        let (begun, now) = (Instant::now(), self.now());
-        match self.parts.store.renew().await {
+        let begun = uptime();
+        match self.parts.store.renew(self.may_lead()).await {
             Ok(lease) => {
                 let mut held = self.lease.lock();
-                let since = held.unbroken().or(Some(now));
+                let unbroken = held.unbroken();
+                // A broken one is held from the answer on: before it, somebody may have taken what we marked.
+                let since = unbroken.or_else(|| Some(self.now()));
                 *held = Held { since, until: begun.checked_add(lease.lasts), leads: lease.leads };
                 drop(held);
+                if unbroken.is_none() {
+                    // While it was broken nothing was dispatched.
+                    self.queued.notify_one();
+                }
                 self.stand(Standing { leads: lease.leads, lives: lease.lives });
                 Ok((lease.lasts / RENEWALS).min(LONGEST))
             }
@@ -89,6 +100,14 @@ impl Engine {
                 Err(error.into())
             }
         }
+    }
+
+    /// Whether it is of use as the one that leads. One that is cut off from the cluster is not, when others live.
+    fn may_lead(&self) -> bool {
+        let Reach::Down { since, .. } = &*self.reach.borrow() else { return true };
+        let standing = self.lease.standing.borrow();
+        let for_long = Duration::try_from(self.now().duration_since(*since)).is_ok_and(|time| time >= CUT_OFF);
+        standing.lives.len() <= 1 || (standing.leads && !for_long)
     }
 
     /// How this server stands, as it is now and whenever that changes.
@@ -126,13 +145,19 @@ impl Engine {
         own || (self.leads() && !self.lease.standing.borrow().lives.contains(&mark.epoch))
     }
 
+    /// Whether a run was marked by a life that was not known when the lease was last renewed.
+    pub(super) fn is_strange(&self, run: &Run) -> bool {
+        let (own, standing) = (self.parts.store.epoch(), self.lease.standing.borrow());
+        run.mark.as_ref().is_some_and(|mark| mark.epoch != own && !standing.lives.contains(&mark.epoch))
+    }
+
     /// Whether a run that we marked is still ours to apply, asked before each call that makes something. While the lease
     /// is held without a gap since then, nobody else takes the run. When it is not, as after the process was stopped for
     /// long, the lease is taken again and the ledger is asked.
     pub(super) async fn is_still_ours(&self, run: &Run) -> bool {
         let mut failures = 0;
         let marked_at = run.mark.as_ref().map(|mark| mark.at);
-        while self.lease.since() > marked_at || self.lease.since().is_none() {
+        while self.lease.since() >= marked_at || self.lease.since().is_none() {
             match self.renewed_and_ours(run).await {
                 Ok(ours) => return ours,
                 Err(error) => {
@@ -155,6 +180,19 @@ impl Engine {
     }
 }
 
+/// How long the machine has been up, the time in which it slept among it.
+fn uptime() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default()
+}
+
+#[cfg(test)]
+impl Engine {
+    /// As it is when the process stood still for longer than its lease.
+    pub(super) fn lease_is_over(&self) {
+        self.lease.lock().until = Some(uptime());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use gitfaas_core::run::Mark;
@@ -170,12 +208,46 @@ mod tests {
         assert!(engine.leads(), "nobody else has the file");
         let run = bench.applied().await;
         let marked = |at| Run { mark: Some(Mark { holder: "here".to_owned(), epoch: 1, at }), ..run.clone() };
-        assert!(engine.is_still_ours(&marked(engine.now())).await);
-        engine.lease.lock().until = Some(Instant::now());
+        assert!(engine.is_still_ours(&marked(engine.now() + Duration::from_millis(1))).await);
+        engine.lease_is_over();
         assert!(!engine.leads(), "the time is over");
         engine.renew_lease().await.expect("renewed");
         assert!(engine.leads());
         assert!(!engine.is_still_ours(&marked(long_ago)).await, "the ledger says that it is applied");
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_was_broken_is_held_from_the_answer_on_and_what_is_queued_is_looked_at() {
+        let bench = Bench::start().await;
+        let engine = &bench.engine;
+        let run = bench.applied().await;
+        // The one of the start.
+        engine.queued().await;
+        engine.lease_is_over();
+        let marked = Run { mark: Some(Mark { holder: "here".to_owned(), epoch: 1, at: engine.now() }), ..run };
+        engine.renew_lease().await.expect("renewed");
+        assert!(!engine.is_still_ours(&marked).await, "somebody may have taken it before the answer");
+        tokio::time::timeout(crate::engine::tests::PATIENCE, engine.queued()).await.expect("a look");
+    }
+
+    #[tokio::test]
+    async fn who_is_cut_off_from_the_cluster_for_long_leaves_leading_to_others_that_live() {
+        let cluster = std::sync::Arc::new(crate::engine::tests::Scripted::willing());
+        let bench = Bench::led(&cluster, |_| {}).await;
+        let engine = &bench.engine;
+        let lives = |leads, lives: &[u64]| engine.stand(Standing { leads, lives: lives.iter().copied().collect() });
+        lives(true, &[1, 2]);
+        assert!(engine.may_lead());
+        // Since very long ago.
+        cluster.reached(false);
+        assert!(!engine.may_lead());
+        lives(true, &[1]);
+        assert!(engine.may_lead(), "there is nobody else");
+        lives(false, &[1, 2]);
+        cluster.cut_off_at(engine.now());
+        assert!(!engine.may_lead(), "it is not the one to begin with it");
+        lives(true, &[1, 2]);
+        assert!(engine.may_lead(), "it may pass");
     }
 
     #[tokio::test]

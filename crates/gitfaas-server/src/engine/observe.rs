@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use gitfaas_core::id::RunId;
-use gitfaas_core::run::machine::{Effect, Event, Observation, effects, may_rerun, step};
+use gitfaas_core::run::machine::{Event, Observation, step};
 use gitfaas_core::run::{ObjectKey, Phase, Run};
 
-use super::{Engine, EngineError, ErrorCode, OnUnknown};
+use super::{Engine, EngineError, ErrorCode};
 
 /// The phases of runs whose Jobs may be alive.
-const MAY_LIVE: [Phase; 7] = [
+pub(super) const MAY_LIVE: [Phase; 7] = [
     Phase::Pending,
     Phase::Running,
     Phase::Failed,
@@ -60,6 +60,16 @@ impl Engine {
     /// Steps a run by an event, settles it, and carries out what follows. The run as it then stands; `None` when the
     /// ledger does not have it (any more).
     pub(super) async fn tell(self: &Arc<Self>, id: RunId, event: Event) -> Result<Option<Run>, EngineError> {
+        let told = self.tell_of(id, event).await?;
+        if let Some(run) = told.as_ref().filter(|run| self.wants_rerun(run)) {
+            let (engine, id) = (self.clone(), run.id);
+            self.tasks.spawn(async move { engine.rerun_unknown(id).await });
+        }
+        Ok(told)
+    }
+
+    /// The same, without what a run that is `unknown` by then may want.
+    pub(super) async fn tell_of(self: &Arc<Self>, id: RunId, event: Event) -> Result<Option<Run>, EngineError> {
         for _ in 0..RACES {
             let Some(before) = self.parts.store.run(id).await? else { return Ok(None) };
             let step = step(&before, event.clone(), self.now());
@@ -79,7 +89,6 @@ impl Engine {
             for effect in step.effects {
                 self.carry_out(&after, effect);
             }
-            self.rerun_unknown(&after);
             return Ok(Some(after));
         }
         Err(EngineError::new(ErrorCode::Internal, format!("the run {id} changes faster than it can be settled")))
@@ -103,135 +112,4 @@ impl Engine {
             self.queued.notify_one();
         }
     }
-
-    pub(super) fn carry_out(self: &Arc<Self>, run: &Run, effect: Effect) {
-        let (engine, run) = (self.clone(), run.clone());
-        self.tasks.spawn(async move {
-            match effect {
-                Effect::CaptureLogs => engine.capture_logs(run).await,
-                Effect::Release(jobs) => engine.release(run.id, &jobs).await,
-                Effect::End(jobs) => engine.end(run.id, &jobs).await,
-            }
-        });
-    }
-
-    /// What is asked of the cluster for runs that are over, a few at once: thousands may end in a moment.
-    async fn in_turn<T>(&self, asked: impl Future<Output = T>) -> T {
-        let _turn = self.turns.acquire().await;
-        asked.await
-    }
-
-    /// Carries out what runs that are over still ask for, and nobody may be telling of any more: their Jobs may be gone.
-    ///
-    /// # Errors
-    /// When the store does not answer; call again.
-    pub async fn catch_up(self: &Arc<Self>) -> Result<(), EngineError> {
-        let mut after = None;
-        loop {
-            let runs = self.parts.store.runs_in(&MAY_LIVE, after, 500).await?;
-            let Some(last) = runs.last() else { return Ok(()) };
-            after = Some(last.id);
-            for run in runs {
-                // Those that are released are not listed any more.
-                for effect in effects(&run).into_iter().filter(|effect| !matches!(effect, Effect::Release(_))) {
-                    self.carry_out(&run, effect);
-                }
-                self.rerun_unknown(&run);
-            }
-        }
-    }
-
-    /// Tries a run once more of which nobody can tell how it ended, if that is wanted, and when nothing of its try is
-    /// left to be done.
-    fn rerun_unknown(self: &Arc<Self>, run: &Run) {
-        if self.settings.on_unknown == OnUnknown::Hold || !may_rerun(run) || !run.is_done() {
-            return;
-        }
-        let (engine, id) = (self.clone(), run.id);
-        self.tasks.spawn(async move {
-            match engine.tell(id, Event::Rerun).await {
-                Ok(_) => engine.queued.notify_one(),
-                Err(error) => tracing::warn!(run.id = %id, %error, "it is tried again when the cluster is next compared with the ledger"),
-            }
-        });
-    }
-
-    /// Ends Jobs. What fails is tried again until the server stops; then the next one does it, when the cluster tells
-    /// of the Job.
-    async fn end(&self, run: RunId, jobs: &[ObjectKey]) {
-        for job in jobs {
-            let mut failures = 0;
-            while let Err(error) = self.in_turn(self.parts.cluster.end(job)).await {
-                failures += 1;
-                tracing::warn!(run.id = %run, %error, "cannot end the Job yet");
-                if !self.wait_to_ask_again(failures).await {
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Keeps the logs of an ended try, then lets go of its Jobs. What fails is tried again until the server stops; then
-    /// the next one does it, when the cluster tells of the Job.
-    pub(super) async fn capture_logs(self: &Arc<Self>, run: Run) {
-        // One at a time: another one could keep, in place of the logs, that a Job which was let go has none.
-        let Some(_hold) = self.capturing.hold(run.id) else { return };
-        let mut failures = 0;
-        while let Err(error) = self.in_turn(self.keep_logs(&run)).await {
-            if !error.may_pass() {
-                tracing::error!(run.id = %run.id, %error, "cannot keep the logs");
-                return;
-            }
-            failures += 1;
-            tracing::warn!(run.id = %run.id, %error, "cannot keep the logs yet");
-            if !self.wait_to_ask_again(failures).await {
-                return;
-            }
-        }
-    }
-
-    async fn keep_logs(self: &Arc<Self>, ended: &Run) -> Result<(), EngineError> {
-        let Some(run) = self.parts.store.run(ended.id).await? else {
-            // Forgotten meanwhile: nobody will ask for its logs.
-            let jobs: Vec<ObjectKey> = jobs(ended).cloned().collect();
-            self.release(ended.id, &jobs).await;
-            return Ok(());
-        };
-        if run.logs_captured || run.try_no != ended.try_no {
-            return Ok(());
-        }
-        for job in jobs(&run) {
-            let parts = self.parts.cluster.logs(job, self.settings.log_tail).await;
-            let parts = parts.map_err(|error| EngineError::new(ErrorCode::ClusterUnavailable, error.message))?;
-            self.parts.store.put_logs(run.id, run.try_no, &job.name, parts).await?;
-        }
-        // Boxed: the step after this one carries out an effect too.
-        Box::pin(self.tell(run.id, Event::LogsCaptured)).await.map(drop)
-    }
-
-    /// Lets go of Jobs. What fails is tried again until the server stops; then the next one does it, when the cluster
-    /// tells of the Job.
-    async fn release(&self, run: RunId, jobs: &[ObjectKey]) {
-        // A ledger that loses its last moments says that the try is not over yet, and it is applied again: as long as that
-        // may be, the Job has to be there, or it would be made twice.
-        let settling = tokio::time::sleep(self.parts.store.window_of_loss());
-        if self.stopping.run_until_cancelled(settling).await.is_none() {
-            return;
-        }
-        for job in jobs {
-            let mut failures = 0;
-            while let Err(error) = self.in_turn(self.parts.cluster.release(job)).await {
-                failures += 1;
-                tracing::warn!(run.id = %run, %error, "cannot release the Job yet");
-                if !self.wait_to_ask_again(failures).await {
-                    return;
-                }
-            }
-        }
-    }
-}
-
-/// The Jobs of a run's present try.
-pub(super) fn jobs(run: &Run) -> impl Iterator<Item = &ObjectKey> {
-    run.objects.iter().filter(|object| object.job.is_some()).map(|object| &object.key)
 }

@@ -132,7 +132,7 @@ impl Engine {
             return Ok(Accepted::Before(first));
         }
         let pending = match (acceptance, permit) {
-            (Acceptance::Full(bound), _) => return Err(self.queue_full(&topic, bound).await),
+            (Acceptance::Full(bound), _) => return Err(self.queue_full(&topic, bound, runs.len()).await),
             (Acceptance::New, Some(permit)) => self.dispatch_inline(runs, permit, message),
             (acceptance, _) => {
                 if acceptance == Acceptance::Behind {
@@ -178,8 +178,8 @@ impl Engine {
         queued.collect()
     }
 
-    /// Says which queue is full, and how long it is.
-    async fn queue_full(&self, topic: &TopicName, bound: Bound) -> EngineError {
+    /// Says which queue is full, and how long it is; or that so many runs never have room in it.
+    async fn queue_full(&self, topic: &TopicName, bound: Bound, runs: usize) -> EngineError {
         let of = (bound == Bound::Topic).then_some(topic);
         let loads = self.parts.store.loads(of).await.unwrap_or_default();
         let queued: u64 = loads.iter().map(|load| load.queued).sum();
@@ -187,6 +187,13 @@ impl Engine {
             Bound::Topic => (format!("of the topic `{topic}`"), self.settings.room.per_topic),
             Bound::All => ("of all topics together".to_owned(), self.settings.room.in_all),
         };
+        if runs as u64 > most {
+            let detail = format!(
+                "the topic `{topic}` has {runs} functions, and no more than {most} runs {whose} may wait to be applied; nothing \
+                 was stored. Allow more of them to wait (--max-queued, --max-queued-topic)"
+            );
+            return EngineError::new(ErrorCode::Unplannable, detail);
+        }
         let detail = format!(
             "the queue is full: {queued} runs {whose} wait to be applied, of {most} at most; publish again later, nothing was stored"
         );
@@ -210,7 +217,7 @@ impl Engine {
     ) -> Result<(Request, Plan), EngineError> {
         let catalog = self.catalog.load();
         let catalog = catalog.as_ref().as_ref().ok_or_else(|| self.no_catalog())?;
-        let topic = find_topic(catalog, topic)?;
+        let topic = find_topic(catalog, topic).map_err(|unknown| self.unless_behind(unknown))?;
         let version = topic.version.as_ref().ok_or_else(|| topic_broken(topic))?;
         let request = Request {
             id,

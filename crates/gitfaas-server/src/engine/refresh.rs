@@ -57,11 +57,15 @@ impl From<Failed> for EngineError {
 impl Engine {
     /// Looks once, and notes what came of it.
     async fn refresh_and_note(&self) -> Refreshed {
+        let heard = self.news.heard();
         let looked = AssertUnwindSafe(self.refresh_now()).catch_unwind().await;
         let looked = looked.unwrap_or_else(|_| {
             let fault = "the server failed on what it read; its log says where";
             Err(EngineError::new(ErrorCode::Internal, fault).into())
         });
+        if looked.is_ok() {
+            self.news.read_up_to(heard);
+        }
         looked.map(Arc::new).map_err(|failed| {
             self.source_failed(&failed);
             failed.into()

@@ -1,6 +1,7 @@
 //! The verbs over a real store and the real local cluster, in the states that only a failure leaves.
 
 mod cluster;
+mod doubt;
 mod line;
 mod poison;
 mod queue;
@@ -19,6 +20,7 @@ use gitfaas_core::message::{Message, MessageMeta};
 use gitfaas_core::run::machine::{ApplyFailure, Event, Observation, step};
 use gitfaas_core::run::{JobState, Mark, ObjectKey, Phase, Reason, Run};
 
+pub(crate) use self::cluster::Scripted;
 use super::*;
 use crate::clock::{ManualClock, SystemClock};
 use crate::cluster::ClusterEvent;
@@ -107,9 +109,14 @@ impl Bench {
     }
 
     /// One over a cluster that the test leads, with these settings changed.
-    async fn led(cluster: &Arc<cluster::Scripted>, change: impl FnOnce(&mut Settings)) -> Self {
+    pub(crate) async fn led(cluster: &Arc<Scripted>, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::led_at(cluster, Arc::new(SystemClock), change).await
+    }
+
+    /// The same, by this clock.
+    async fn led_at(cluster: &Arc<Scripted>, clock: Arc<dyn Clock>, change: impl FnOnce(&mut Settings)) -> Self {
         let folder = with_functions("", "echo said");
-        let bench = Self::whole(folder, None, cluster.clone(), Arc::new(SystemClock), change).await;
+        let bench = Self::whole(folder, None, cluster.clone(), clock, change).await;
         bench.engine.refresh().await.expect("a catalog");
         bench
     }
@@ -430,6 +437,7 @@ async fn a_job_that_this_try_made_is_not_made_again_after_a_failure_that_passes(
     let failure = ApplyFailure::Passing {
         retry_at: bench.engine.now(),
         counts: Duration::ZERO,
+        answered: true,
         reason: Reason::new("Quota", "used up"),
     };
     bench.engine.tell(run.id, Event::ApplyFailed(vec![job.clone()], failure)).await.expect("told");

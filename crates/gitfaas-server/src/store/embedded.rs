@@ -145,7 +145,7 @@ impl Store for EmbeddedStore {
         Duration::ZERO
     }
 
-    async fn renew(&self) -> Result<Lease, StoreError> {
+    async fn renew(&self, _may_lead: bool) -> Result<Lease, StoreError> {
         // The lock on the file is the lease.
         Ok(Lease { leads: true, lives: [self.epoch].into(), lasts: Duration::MAX })
     }

@@ -169,8 +169,8 @@ impl Store for RedisStore {
         self.window_of_loss
     }
 
-    async fn renew(&self) -> Result<Lease, StoreError> {
-        self.write_lease().await
+    async fn renew(&self, may_lead: bool) -> Result<Lease, StoreError> {
+        self.write_lease(may_lead).await
     }
 
     fn changes(&self) -> BoxStream<'static, Change> {

@@ -1,7 +1,7 @@
 //! Feeds what the cluster tells to the engine: in order for each run, side by side for different ones. Now and then it
 //! compares what the ledger believes to be alive with what the cluster tells of.
 
-mod missing;
+pub(crate) mod missing;
 
 use std::sync::Arc;
 use std::time::Duration;

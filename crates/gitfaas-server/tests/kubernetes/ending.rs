@@ -170,6 +170,10 @@ async fn a_released_job_lives_as_long_as_its_template_says() {
     let ttl = ["get", "job", "brief", "--output=jsonpath={.spec.ttlSecondsAfterFinished}"];
     assert_eq!(bench.namespace.kubectl(&ttl), "86400");
     bench.cluster.release(&end.job).await.expect("released");
+    // No watch tells of it any more; who asks hears how it ended, while it is there.
+    if let Some((_, told)) = bench.cluster.end_of(&end.job).await.expect("told") {
+        assert_eq!((told.job, told.state), (end.job, end.state));
+    }
     bench.namespace.kubectl(&["wait", "--for=delete", "job/brief", "--timeout=60s"]);
     let mut bench = bench.reopen(|_| {}).await;
     assert_eq!(bench.synced().await, []);

@@ -71,7 +71,7 @@ pub(super) async fn open(ledger: Ledger, data: PathBuf, alone: bool) -> anyhow::
 /// Waits for the leases of servers that are gone, and fails when one of them is renewed.
 async fn be_alone(store: &RedisStore) -> anyhow::Result<()> {
     let begun = Instant::now();
-    while store.renew().await?.lives.len() > 1 {
+    while store.renew(true).await?.lives.len() > 1 {
         if begun.elapsed() > LEASE {
             bail!(
                 "another server has this ledger open, and Jobs that are processes of this machine are seen by no other \

@@ -30,7 +30,7 @@ fn what_turns_up_of_an_earlier_try_is_ended_and_let_go() {
     let found = step(&run, seen("a", JobState::Running, 1), at(91));
     assert_eq!((found.next, found.effects), (None, ending("a")));
     let found = step(&run, seen("a", JobState::Succeeded, 1), at(91));
-    assert_eq!((found.next, found.effects), (None, vec![Effect::Release(vec![key("Job", "a")])]));
+    assert_eq!((found.next, found.effects), (None, vec![Effect::Release(Try::FIRST, vec![key("Job", "a")])]));
 }
 
 #[test]

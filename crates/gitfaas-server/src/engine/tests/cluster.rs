@@ -10,6 +10,7 @@ use futures_util::stream::{self, BoxStream};
 use gitfaas_core::admission::Admitted;
 use gitfaas_core::id::RunId;
 use gitfaas_core::manifest::Manifest;
+use gitfaas_core::run::machine::Observation;
 use gitfaas_core::run::{ObjectKey, Reason};
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
@@ -25,6 +26,7 @@ pub(crate) struct Scripted {
     answers: Mutex<VecDeque<ApplyError>>,
     objects: Mutex<BTreeSet<ObjectKey>>,
     lookups: Mutex<Result<(), ClusterError>>,
+    ends: Mutex<Vec<(RunId, Observation)>>,
 }
 
 impl Scripted {
@@ -37,6 +39,7 @@ impl Scripted {
             answers: Mutex::default(),
             objects: Mutex::default(),
             lookups: Mutex::new(Ok(())),
+            ends: Mutex::default(),
         }
     }
 
@@ -63,8 +66,16 @@ impl Scripted {
 
     /// Cannot be reached from now on, or can again.
     pub(crate) fn reached(&self, up: bool) {
-        let down = || Reach::Down { since: Timestamp::UNIX_EPOCH, why: "it is a test".to_owned() };
-        self.reach.send_replace(if up { Reach::Up } else { down() });
+        if up {
+            self.reach.send_replace(Reach::Up);
+        } else {
+            self.cut_off_at(Timestamp::UNIX_EPOCH);
+        }
+    }
+
+    /// Cannot be reached, since then.
+    pub(crate) fn cut_off_at(&self, since: Timestamp) {
+        self.reach.send_replace(Reach::Down { since, why: "it is a test".to_owned() });
     }
 
     /// Fails so, in this order, before it makes anything again.
@@ -76,6 +87,16 @@ impl Scripted {
     pub(crate) fn tells(&self, tells: bool) {
         let silence = ClusterError { message: "it does not say".to_owned() };
         *self.lookups.lock().expect("not poisoned") = if tells { Ok(()) } else { Err(silence) };
+    }
+
+    /// Has an object no more.
+    pub(crate) fn loses(&self, object: &ObjectKey) {
+        assert!(self.objects.lock().expect("not poisoned").remove(object));
+    }
+
+    /// A Job of this run is over, of which it tells when it is asked.
+    pub(crate) fn ended(&self, run: RunId, end: Observation) {
+        self.ends.lock().expect("not poisoned").push((run, end));
     }
 
     /// Has an object that nobody asked for, as far as is known.
@@ -120,6 +141,10 @@ impl Cluster for Scripted {
     async fn exists(&self, job: &ObjectKey) -> Result<bool, ClusterError> {
         self.lookups.lock().expect("not poisoned").clone()?;
         Ok(self.objects.lock().expect("not poisoned").contains(job))
+    }
+
+    async fn end_of(&self, job: &ObjectKey) -> Result<Option<(RunId, Observation)>, ClusterError> {
+        Ok(self.ends.lock().expect("not poisoned").iter().find(|(_, end)| end.job == *job).cloned())
     }
 
     async fn logs(&self, _job: &ObjectKey, _tail: u64) -> Result<Vec<LogPart>, ClusterError> {

@@ -128,7 +128,7 @@ async fn what_waits_for_its_next_time_lets_others_pass() {
     assert_eq!(marking, Ok(Marking::Marked));
     let retry_at = bench.engine.now() + jiff::SignedDuration::from_hours(7);
     let reason = Reason::new("ClusterUnavailable", "it does not answer");
-    let failure = ApplyFailure::Passing { retry_at, counts: Duration::ZERO, reason };
+    let failure = ApplyFailure::Passing { retry_at, counts: Duration::ZERO, answered: true, reason };
     bench.engine.settle_verdict(marked, Event::ApplyFailed(Vec::new(), failure)).await;
     assert_eq!(bench.waits(&poison).await, paused(1), "without the pause it would be tried again");
     assert_eq!(bench.waits(&other).await, paused(1));

@@ -99,6 +99,19 @@ async fn a_full_queue_refuses_what_would_wait_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_message_with_more_runs_than_may_ever_wait_is_not_told_to_come_again() {
+    let cluster = Arc::new(Scripted::willing());
+    let bench = Bench::led(&cluster, |settings| settings.room = Room { per_topic: 1, in_all: 5 }).await;
+    let functions = bench.folder.path().join("functions");
+    std::fs::copy(functions.join("said.yaml"), functions.join("also.yaml")).expect("a second one");
+    bench.reconfigure(r#"{"topics": [{"name": "t", "configs": ["said.yaml", "also.yaml"]}]}"#).await;
+    cluster.reached(false);
+    let refused = bench.publish("t", PATIENCE).await.expect_err("it has no room");
+    assert_eq!(refused.code, ErrorCode::Unplannable);
+    assert!(refused.detail.contains("`t` has 2 functions, and no more than 1 runs"), "{}", refused.detail);
+}
+
+#[tokio::test]
 async fn who_comes_while_others_are_due_goes_behind_them() {
     let cluster = Arc::new(Scripted::willing());
     let bench = Bench::led(&cluster, |settings| settings.dispatches = 1).await;

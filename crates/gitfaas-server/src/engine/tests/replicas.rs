@@ -19,10 +19,14 @@ struct Two {
 impl Two {
     /// `None` where there is no Redis.
     async fn start() -> Option<Self> {
+        Self::start_over(Options::default()).await
+    }
+
+    async fn start_over(options: Options) -> Option<Self> {
         if !RedisServer::is_there("two servers on one ledger") {
             return None;
         }
-        let redis = RedisServer::start(Options::default());
+        let redis = RedisServer::start(options);
         let mut bench = Bench::start().await;
         bench.engine = beside(&bench.engine, &redis).await;
         let other = beside(&bench.engine, &redis).await;
@@ -149,4 +153,80 @@ async fn one_key_at_two_servers_at_once_is_one_request() {
     }
     requests.dedup();
     assert_eq!(requests.len(), 1, "{requests:?}");
+}
+
+#[tokio::test]
+async fn what_a_life_has_in_hand_that_began_since_the_last_renewal_is_not_taken_from_it() {
+    let Some(two) = Two::start().await else { return };
+    // The first one renewed its lease before the other one was there.
+    let run = Two::queued(&two.other).await;
+    let marked = step(&run, Event::Marked(two.other.mark()), two.other.now()).next.expect("a mark");
+    assert_eq!(two.other.parts.store.mark(&run, &marked, None).await, Ok(Marking::Marked));
+    assert_eq!(two.one().recover().await.expect("a look"), Recovered { runs: 0 });
+}
+
+#[tokio::test]
+async fn a_topic_that_another_server_knows_to_be_paused_is_held_here_too() {
+    let Some(two) = Two::start().await else { return };
+    let file = two.bench.folder.path().join("functions/config.json");
+    std::fs::write(&file, config("\"paused\": true,")).expect("a file");
+    two.one().refresh().await.expect("a catalog");
+    two.other.read_gates().await.expect("read");
+    assert_eq!(published(&two.other).await.phase, Phase::Queued, "though it has not read the config yet");
+    std::fs::write(&file, config("")).expect("a file");
+    two.one().refresh().await.expect("a catalog");
+    two.other.read_gates().await.expect("read");
+    two.one().dispatch_due().await.expect("a look");
+    let run = published(&two.other).await;
+    assert_ne!(run.phase, Phase::Queued, "the test does not tell the two apart: {run:?}");
+}
+
+#[tokio::test]
+async fn what_another_server_may_know_already_is_not_refused_for_good() {
+    let Some(two) = Two::start().await else { return };
+    let (_changes, _hearing) = hears(&two.other, RequestId::from_bytes([1; 16])).await;
+    two.other.refresh().await.expect("a catalog");
+    let publish = async || {
+        let message = Message { payload: Bytes::new(), meta: MessageMeta::default() };
+        let options = PublishOptions { caller: Caller::Anyone, key: None, apply_wait: Duration::ZERO };
+        two.other.publish("new", message, options).await.map(drop).map_err(|error| error.code)
+    };
+    assert_eq!(publish().await, Err(ErrorCode::UnknownTopic));
+    let config = r#"{"topics": [{"name": "new", "configs": ["said.yaml"]}]}"#;
+    std::fs::write(two.bench.folder.path().join("functions/config.json"), config).expect("a file");
+    two.one().refresh().await.expect("a catalog");
+    soon(two.other.pushed()).await;
+    assert_eq!(publish().await, Err(ErrorCode::NoCatalog), "it is told to come again");
+    two.other.refresh().await.expect("a catalog");
+    assert_eq!(publish().await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_job_is_let_go_only_when_its_end_cannot_be_forgotten_any_more() {
+    let everysec = Options { fsync: gitfaas_fixtures::Fsync::EverySecond, ..Options::default() };
+    let Some(two) = Two::start_over(everysec).await else { return };
+    let one = two.one();
+    let run = published(one).await;
+    let end = two.bench.end_of(&run).await;
+    let key = (run.id, end.job.clone());
+    one.observe(run.id, end.clone()).await.expect("observed");
+    let over = two.bench.until(run.id, |run| run.logs_captured).await;
+    let let_go = async || {
+        while one.releasing.has(&key) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    assert!(one.releasing.has(&key), "it waits");
+    // What a Redis does that comes back without its last second.
+    assert!(one.parts.store.settle(&over, &run).await.expect("settled"));
+    soon(let_go()).await;
+    assert!(one.parts.cluster.exists(&end.job).await.expect("told"), "it may be applied again");
+    one.observe(run.id, end.clone()).await.expect("observed");
+    two.bench.until(run.id, |run| run.logs_captured).await;
+    let gone = async {
+        while one.parts.cluster.exists(&end.job).await.expect("told") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    soon(gone).await;
 }

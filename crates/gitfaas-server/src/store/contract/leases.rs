@@ -5,7 +5,7 @@ use super::Ground;
 pub(crate) async fn a_life_that_renews_its_lease_lives_and_leads(ground: &impl Ground) {
     let store = ground.open().await;
     for _ in 0..2 {
-        let lease = store.renew().await.expect("renewed");
+        let lease = store.renew(true).await.expect("renewed");
         assert!(lease.leads, "nobody else does");
         assert_eq!(lease.lives, [store.epoch()].into());
         assert!(!lease.lasts.is_zero());
@@ -14,10 +14,10 @@ pub(crate) async fn a_life_that_renews_its_lease_lives_and_leads(ground: &impl G
 
 pub(crate) async fn a_life_that_was_closed_is_followed_at_once(ground: &impl Ground) {
     let store = ground.open().await;
-    store.renew().await.expect("renewed");
+    store.renew(true).await.expect("renewed");
     let before = store.epoch();
     let store = ground.reopen(store).await;
-    let lease = store.renew().await.expect("renewed");
+    let lease = store.renew(true).await.expect("renewed");
     assert!(lease.leads && !lease.lives.contains(&before), "{lease:?}");
     assert_eq!(lease.lives, [store.epoch()].into());
 }

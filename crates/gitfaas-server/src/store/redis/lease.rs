@@ -23,9 +23,13 @@ const KEPT: u64 = 256 << 20;
 const BESIDE: u64 = 2048;
 
 impl RedisStore {
-    pub(super) async fn write_lease(&self) -> Result<Lease, StoreError> {
+    pub(super) async fn write_lease(&self, may_lead: bool) -> Result<Lease, StoreError> {
         let lasts = LASTS.as_millis();
-        let ask = Ask::again(&scripts::RENEW, &self.prefix).with(&self.who).with(self.epoch).with(lasts);
+        let ask = Ask::again(&scripts::RENEW, &self.prefix)
+            .with(&self.who)
+            .with(self.epoch)
+            .with(lasts)
+            .with(u8::from(may_lead));
         let answer = self.link.ask(ask).await?;
         // What is not known leaves everything as it was.
         if let Ok(info) = self.link.about(&["INFO", "memory"]).await.and_then(Info::read) {

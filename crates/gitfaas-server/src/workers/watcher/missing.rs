@@ -12,6 +12,12 @@ use gitfaas_core::run::machine::Observation;
 use crate::cluster::{Cluster, ClusterError};
 use crate::engine::{Engine, EngineError, ErrorCode};
 
+/// Reports as [`report`] does when nothing was told of.
+#[cfg(test)]
+pub(crate) async fn report_untold(engine: &Arc<Engine>, cluster: Arc<dyn Cluster>) {
+    report(engine.clone(), cluster, Told::default(), false).await;
+}
+
 /// The live Jobs that the cluster told of. Hashes: there may be many, and a mistake costs a question.
 #[derive(Clone, Default)]
 pub(super) struct Told {
@@ -64,7 +70,8 @@ pub(super) async fn report(engine: Arc<Engine>, cluster: Arc<dyn Cluster>, told:
     }
 }
 
-/// A Job also leaves the list when somebody takes its labels away, or when its namespace is not watched any more.
+/// A Job also leaves the list when somebody takes its labels away, when its namespace is not watched any more, and when it
+/// was released.
 async fn report_if_missing(
     engine: &Arc<Engine>,
     cluster: &dyn Cluster,
@@ -75,6 +82,9 @@ async fn report_if_missing(
     let unavailable = |error: ClusterError| EngineError::new(ErrorCode::ClusterUnavailable, error.message);
     if !is_anothers && cluster.exists(job).await.map_err(unavailable)? {
         tracing::debug!(run.id = %run, job = %job, "the Job exists and is not told of");
+        if let Some((of, end)) = cluster.end_of(job).await.map_err(unavailable)? {
+            engine.observe(of, end).await?;
+        }
         return Ok(());
     }
     engine.miss(run, job.clone()).await

@@ -19,12 +19,12 @@ async fn one_of_several_leads_and_each_knows_who_lives() {
     let (one, other) = (ground.store().await, ground.store().await);
     assert_eq!(one.ledger_key(), other.ledger_key());
     assert!(one.epoch() < other.epoch());
-    assert!(one.renew().await.expect("renewed").leads);
-    let lease = other.renew().await.expect("renewed");
+    assert!(one.renew(true).await.expect("renewed").leads);
+    let lease = other.renew(true).await.expect("renewed");
     assert!(!lease.leads);
     let both = BTreeSet::from([one.epoch(), other.epoch()]);
     assert_eq!(lease.lives, both);
-    let lease = one.renew().await.expect("renewed");
+    let lease = one.renew(true).await.expect("renewed");
     assert!(lease.leads && lease.lives == both && lease.lasts == Duration::from_secs(10), "{lease:?}");
     assert_eq!(one.others().await, Ok(2));
 }
@@ -33,28 +33,41 @@ async fn one_of_several_leads_and_each_knows_who_lives() {
 async fn a_life_that_is_closed_gives_its_leases_back_at_once() {
     let Some(ground) = Prefix::if_there() else { return };
     let (one, other) = (ground.store().await, ground.store().await);
-    assert!(one.renew().await.expect("renewed").leads);
-    assert!(!other.renew().await.expect("renewed").leads);
+    assert!(one.renew(true).await.expect("renewed").leads);
+    assert!(!other.renew(true).await.expect("renewed").leads);
     one.close().await;
-    let lease = other.renew().await.expect("renewed");
+    let lease = other.renew(true).await.expect("renewed");
     assert!(lease.leads);
     assert_eq!(lease.lives, [other.epoch()].into());
-    assert!(matches!(one.renew().await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(one.renew(true).await, Err(StoreError::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn who_may_not_lead_leaves_it_to_the_next_and_lives_on() {
+    let Some(ground) = Prefix::if_there() else { return };
+    let (one, other) = (ground.store().await, ground.store().await);
+    assert!(one.renew(true).await.expect("renewed").leads);
+    let lease = one.renew(false).await.expect("renewed");
+    assert!(!lease.leads && lease.lives.contains(&one.epoch()));
+    assert!(!one.renew(false).await.expect("renewed").leads, "nor does it take what nobody has");
+    assert!(other.renew(true).await.expect("renewed").leads);
+    one.renew(false).await.expect("renewed");
+    assert!(other.renew(true).await.expect("renewed").leads, "it gives up nothing but its own");
 }
 
 #[tokio::test]
 async fn a_lease_that_ran_out_is_anothers_and_a_life_comes_back_without_it() {
     let Some(ground) = Prefix::if_there() else { return };
     let (one, other) = (ground.store().await, ground.store().await);
-    assert!(one.renew().await.expect("renewed").leads);
+    assert!(one.renew(true).await.expect("renewed").leads);
     // What the server does by itself when ten seconds have passed.
     for key in ["leader".to_owned(), format!("life:{}", one.epoch())] {
         assert_eq!(ground.ask(&["PEXPIRE", &ground.key(&key), "0"]), "1");
     }
-    let lease = other.renew().await.expect("renewed");
+    let lease = other.renew(true).await.expect("renewed");
     assert!(lease.leads);
     assert_eq!(lease.lives, [other.epoch()].into());
-    let lease = one.renew().await.expect("renewed");
+    let lease = one.renew(true).await.expect("renewed");
     assert!(!lease.leads);
     assert_eq!(lease.lives, [one.epoch(), other.epoch()].into());
     let left: i64 = ground.ask(&["PTTL", &ground.key("leader")]).parse().expect("a time");
@@ -65,12 +78,12 @@ async fn a_lease_that_ran_out_is_anothers_and_a_life_comes_back_without_it() {
 async fn a_life_whose_number_was_given_to_another_serves_no_more() {
     let Some(ground) = Prefix::if_there() else { return };
     let one = ground.store().await;
-    one.renew().await.expect("renewed");
+    one.renew(true).await.expect("renewed");
     // As after a failover to a replica that had not heard of this life.
     ground.ask(&["HINCRBY", &ground.key("meta"), "epoch", "-1"]);
     let other = ground.store().await;
     assert_eq!(one.epoch(), other.epoch());
-    assert!(matches!(other.renew().await, Err(StoreError::Unavailable(why)) if why.contains("restart")));
+    assert!(matches!(other.renew(true).await, Err(StoreError::Unavailable(why)) if why.contains("restart")));
     assert!(other.ready().await.is_err());
     assert_eq!(one.ready().await, Ok(()));
 }
@@ -103,7 +116,7 @@ async fn each_hears_what_others_change_and_not_what_it_changes_itself() {
     heard(&mut changes, Change::Gates).await;
     other.save_catalog("live".to_owned(), Vec::new()).await.expect("saved");
     heard(&mut changes, Change::Catalog).await;
-    other.renew().await.expect("renewed");
+    other.renew(true).await.expect("renewed");
     assert_eq!(changes.next().now_or_never(), None, "a lease is no change");
 }
 

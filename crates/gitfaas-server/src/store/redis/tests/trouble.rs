@@ -179,7 +179,7 @@ async fn a_full_redis_refuses_what_is_new_and_ends_what_is_there() {
     let Some(server) = own(Options { max_memory: Some(16 << 20), ..Options::default() }) else { return };
     let store = RedisStore::open(settings(&server, "ledger")).await.expect("opened");
     let run = accepted(&store, &accept(1, "collect", &["a.yaml"])).await.remove(0);
-    store.renew().await.expect("renewed");
+    store.renew(true).await.expect("renewed");
     let large = |n| {
         let mut large = accept(n, "collect", &["a.yaml"]);
         large.payload = vec![7; 64 << 10].into();
@@ -204,9 +204,9 @@ async fn a_full_redis_refuses_what_is_new_and_ends_what_is_there() {
     assert!(used < 16 << 20, "there is room yet: {used}");
     // And when there is none: as if somebody else had filled it.
     server.ask(&["CONFIG", "SET", "maxmemory", "1"]);
-    store.renew().await.expect("leases are renewed");
+    store.renew(true).await.expect("leases are renewed");
     server.ask(&["CONFIG", "SET", "maxmemory", "0"]);
-    store.renew().await.expect("leases are renewed");
+    store.renew(true).await.expect("leases are renewed");
     server.ask(&["CONFIG", "SET", "maxmemory", "1"]);
     let before = server.ask(&["DBSIZE"]);
     assert!(why(store.accept(accept(500, "collect", &["a.yaml"])).await).contains("no memory"));
@@ -268,7 +268,7 @@ async fn a_user_with_a_password_may_do_what_the_ledger_needs_and_no_more() {
         assert!(refused.contains("password") && !refused.contains("hunter2"), "{refused}");
     }
     let store = RedisStore::open(of(Some("ada"), Some("secret"))).await.expect("opened");
-    store.renew().await.expect("renewed");
+    store.renew(true).await.expect("renewed");
     let run = accepted(&store, &accept(1, "collect", &["a.yaml"])).await.remove(0);
     settled(&store, &run, Phase::Failed, 3).await;
     assert_eq!(store.expire(at(9), at(9), 9).await, Ok(1));
