@@ -1,4 +1,5 @@
-//! What is around every handler: whose page asks, counting, security headers, and a fault that becomes an answer.
+//! What is around every handler: whose page asks, counting, security headers, the end of a connection, and a fault that
+//! becomes an answer.
 
 use std::panic::AssertUnwindSafe;
 
@@ -20,6 +21,10 @@ pub(super) async fn around(State(app): State<App>, request: Request, next: Next)
     };
     app.engine.metrics().answered(route.as_deref().unwrap_or("(none)"), response.status().as_u16());
     secure(&mut response);
+    if app.engine.is_leaving() {
+        // Who keeps a connection has to come to another server by a new one.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
 

@@ -1,8 +1,12 @@
 //! Stopping: on request, and by force.
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+
+use reqwest::StatusCode;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Repository, Server, eventually, processes_naming};
+use crate::support::{DEADLINE, Repository, Server, eventually, processes_naming};
 
 fn interrupt(server: &Server) {
     let pid = Pid::from_raw(i32::try_from(server.pid()).expect("a pid")).expect("a pid");
@@ -93,6 +97,36 @@ async fn an_orderly_stop_of_serve_leaves_functions_running() {
     repository.write("go", "");
     assert_eq!(server.finished(&request).await["phase"], "succeeded");
     assert_eq!(repository.lines("up").len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_leaves_serves_on_and_ends_each_connection_with_its_next_answer() {
+    let repository = Repository::shell("t", "true");
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let mut command = Server::command("serve", repository.path(), &data, 0);
+    command.args(["--leave-wait", "1h"]);
+    let server = Server::launch(command, data).ready().await;
+    let mut connection = TcpStream::connect(server.url.trim_start_matches("http://")).expect("connected");
+    connection.set_read_timeout(Some(DEADLINE)).expect("set");
+    let mut answers = BufReader::new(connection.try_clone().expect("a second handle"));
+    let mut ask = || connection.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("sent");
+    ask();
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        assert_ne!(answers.read_line(&mut head).expect("an answer"), 0, "{head}");
+    }
+    assert!(head.starts_with("HTTP/1.1 200 ") && !head.contains("connection: close"), "{head}");
+    interrupt(&server);
+    eventually("it is not ready any more", async || {
+        (server.get("/readyz").await.status == StatusCode::SERVICE_UNAVAILABLE).then_some(())
+    })
+    .await;
+    server.publish("t", "it still takes what is new").await;
+    ask();
+    let mut rest = String::new();
+    answers.read_to_string(&mut rest).expect("the connection ends");
+    assert!(rest.contains("HTTP/1.1 200 ") && rest.contains("connection: close"), "{rest}");
 }
 
 #[tokio::test]
