@@ -7,6 +7,7 @@ use std::path::Path;
 use gitfaas_core::id::Try;
 use gitfaas_core::run::Run;
 
+use super::super::record::run_key;
 use super::super::{EmbeddedStore, inspect};
 use super::{Folder, some_accepted};
 use crate::cluster::LogPart;
@@ -125,6 +126,26 @@ async fn no_byte_of_a_ledger_can_be_another_one_and_be_served() {
     eprintln!("{places} places: {harmless} read as before, {refused} refused, {told} told, unseen {unseen:?}");
     assert!(unseen.is_empty(), "a record is gone, and nothing says so: {unseen:?}");
     assert!(told > 0 && refused > 0 && harmless > 0, "{told} told, {refused} refused, {harmless} harmless");
+}
+
+#[tokio::test]
+async fn an_answer_that_its_index_hides_is_found_by_the_doctor() {
+    let (ground, accepts) = closed().await;
+    let run = &accepts[2].runs[0].0;
+    let find = "SELECT rootpage FROM sqlite_schema WHERE name = 'response_of_run'";
+    let page: u32 = ground.tamper().query_row(find, [], |row| row.get(0)).expect("an index");
+    let path = ground.data().join("ledger.db");
+    let mut bytes = fs::read(&path).expect("read");
+    let index = &mut bytes[(page as usize - 1) * 4096..][..4096];
+    let key = run_key(run.id);
+    let place = index.windows(key.len()).position(|entry| entry == key).expect("an entry");
+    index[place + 21] ^= 1;
+    fs::write(&path, bytes).expect("written");
+    let damage = inspect(&ground.data()).expect("inspected").expect("a ledger").damage;
+    assert!(damage.as_ref().is_some_and(|damage| damage.contains("response_of_run")), "{damage:?}");
+    // Nothing else notices it.
+    let store = ground.open().await;
+    assert_eq!(store.responses(run.request()).await, Ok(Vec::new()));
 }
 
 #[tokio::test]
