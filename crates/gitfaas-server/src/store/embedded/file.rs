@@ -18,7 +18,7 @@ use super::{log, record, schema};
 use crate::store::StoreError;
 
 /// How long a connection waits for another one's lock. Only a checkpoint waits for readers, and those are short.
-const BUSY: Duration = Duration::from_secs(5);
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 /// How many statements a connection keeps prepared: more than there are.
 const STATEMENTS: usize = 64;
 /// A log that grew beyond this many bytes is made shorter when it begins again.

@@ -4,6 +4,7 @@
 //! itself fails, nobody in it is told anything but that the store is unavailable, and so is everybody after them
 //! until the ledger has been [reopened](file::reopen), which is tried again and again.
 
+mod copying;
 mod operation;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,9 +15,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use rusqlite::wal::CheckpointMode;
 use tokio::sync::{Semaphore, oneshot};
 
+use self::copying::Copying;
 use self::operation::{Operation, Waiting, ended, transact};
 use super::closed;
 use super::fault::Fault;
@@ -37,10 +38,6 @@ const BATCH: usize = 512;
 const BATCH_ROOM: u32 = 16 << 10;
 /// How many pages the log may hold before they are copied into the database.
 pub(super) const LOG_PAGES: u32 = 4 << 10;
-/// A log of so many pages is emptied even if readers have to be waited for; twice as many when that was in vain.
-const LONG_LOG_PAGES: i32 = 16 << 10;
-/// The same where the disk has little room.
-const SHORT_LOG_PAGES: u32 = 64;
 /// How long to wait before the ledger is reopened, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
@@ -79,8 +76,7 @@ impl Writer {
             trouble: Arc::clone(&trouble),
             pause: PAUSES.0,
             retry_at: Instant::now(),
-            log_pages,
-            long_log: LONG_LOG_PAGES,
+            copying: Copying::new(log_pages),
         };
         let thread = thread::Builder::new().name("ledger-writer".to_owned()).spawn(move || {
             let _lock = lock;
@@ -160,10 +156,7 @@ struct Desk {
     trouble: Trouble,
     pause: Duration,
     retry_at: Instant,
-    /// So long a log is copied into the database.
-    log_pages: u32,
-    /// So long a log is emptied even if readers have to be waited for.
-    long_log: i32,
+    copying: Copying,
 }
 
 impl Desk {
@@ -215,7 +208,7 @@ impl Desk {
         }
         let mut advice = self.disk.for_new(bytes, self.mark.uncopied(), true);
         if advice == Advice::ShortenLog {
-            if let Err(fault) = shorten_log(connection, &mut self.mark, &mut self.long_log) {
+            if let Err(fault) = self.copying.shorten_log(connection, &mut self.mark) {
                 self.fail(&fault);
                 self.connection = None;
                 return batch;
@@ -247,8 +240,8 @@ impl Desk {
             // Closing may take as long as the disk wishes, so it comes after the answers.
             (Err(_), Some(_)) => self.connection = None,
             (Ok(()), Some(connection)) => {
-                if self.is_log_long()
-                    && let Err(fault) = shorten_log(connection, &mut self.mark, &mut self.long_log)
+                if self.copying.is_due(self.mark.frames(), self.disk.is_short())
+                    && let Err(fault) = self.copying.shorten_log(connection, &mut self.mark)
                 {
                     self.fail(&fault);
                     self.connection = None;
@@ -256,12 +249,6 @@ impl Desk {
             }
             (_, None) => {}
         }
-    }
-
-    /// Whether the log is to be copied into the database: sooner when there is little room for both.
-    fn is_log_long(&self) -> bool {
-        let little_room = self.disk.is_short() && self.mark.uncopied() >= SHORT_LOG_PAGES;
-        self.mark.frames() >= self.log_pages || little_room
     }
 
     /// From now on nothing is acknowledged.
@@ -315,25 +302,4 @@ fn gather(first: Box<dyn Operation>, letters: &Receiver<Letter>) -> (Vec<Box<dyn
         }
     }
     (batch, true)
-}
-
-/// Copies a log that has grown into the database, so that it can begin again.
-fn shorten_log(connection: &Connection, mark: &mut Mark, long: &mut i32) -> Result<(), Fault> {
-    mark.begin_copy(connection)?;
-    let (pages, copied) = connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::PASSIVE)?;
-    if copied == pages {
-        *long = LONG_LOG_PAGES;
-        return Ok(mark.end_copy()?);
-    }
-    if pages < *long {
-        return Ok(());
-    }
-    match file::empty_log(connection, mark) {
-        // A reader is slow (a backup, say). Each wait for it holds up everybody, so the next is when there is twice as much.
-        Err(Fault::Sql(error)) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => {
-            *long = long.saturating_mul(2);
-            Ok(())
-        }
-        other => other,
-    }
 }
