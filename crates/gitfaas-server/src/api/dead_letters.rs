@@ -171,7 +171,7 @@ fn chosen(asked: &Params) -> Result<DeadLetterQuery, EngineError> {
         function: params::parsed(asked, "function", "a function's path")?,
         reason: asked.get("reason").cloned(),
         before: params::parsed(asked, "before", "the `next` of the page before")?,
-        limit: params::parsed(asked, "limit", "a number")?.unwrap_or(PAGE.0).clamp(1, PAGE.1),
+        limit: params::limit(asked, PAGE)?,
     })
 }
 

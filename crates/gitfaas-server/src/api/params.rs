@@ -1,5 +1,6 @@
 //! What callers say beside the body: the query, the path, the headers.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Path};
@@ -91,6 +92,15 @@ pub(super) fn parsed<T: std::str::FromStr>(
         let shown: String = value.chars().take(60).collect();
         invalid(format!("`{name}={shown}` in the query should be {wanted}"))
     })
+}
+
+/// How many entries a page has: what is asked for, and no more than there may be; or what is usual.
+///
+/// # Errors
+/// [`ErrorCode::InvalidRequest`] where none are asked for, or it is no number.
+pub(super) fn limit(params: &Params, (usual, most): (usize, usize)) -> Result<usize, EngineError> {
+    let asked: Option<NonZeroUsize> = parsed(params, "limit", &format!("a number from 1 to {most}"))?;
+    Ok(asked.map_or(usual, NonZeroUsize::get).min(most))
 }
 
 /// The query of a read, whose names are known.
@@ -223,6 +233,9 @@ mod tests {
         assert!(error.detail.contains("`topc`") && error.detail.contains("`topic`"), "{error}");
         let params = known_query(Some("limit=many"), &["limit"]).expect("known");
         assert!(parsed::<usize>(&params, "limit", "a number").is_err());
+        let limit = |asked: &str| limit(&known_query(Some(asked), &["limit"]).expect("known"), (50, 500)).ok();
+        assert_eq!(["", "limit=1", "limit=9999"].map(limit), [Some(50), Some(1), Some(500)]);
+        assert_eq!(["limit=0", "limit=-1", "limit=many", "limit="].map(limit), [None; 4]);
     }
 
     #[test]

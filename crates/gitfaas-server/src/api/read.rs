@@ -46,7 +46,7 @@ pub(super) async fn requests(
     RawQuery(plain): RawQuery,
 ) -> Result<Json<List<RequestView>>, ApiError> {
     let asked = params::known_query(plain.as_deref(), &["topic", "phase", "since", "until", "before", "limit"])?;
-    let limit = params::parsed(&asked, "limit", "a number")?.unwrap_or(PAGE.0).clamp(1, PAGE.1);
+    let limit = params::limit(&asked, PAGE)?;
     let cursor: Option<RequestId> = params::parsed(&asked, "before", "the `next` of the page before")?;
     let query = RequestQuery {
         topic: params::parsed(&asked, "topic", "a topic's name")?,
