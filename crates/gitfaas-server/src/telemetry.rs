@@ -209,10 +209,12 @@ fn label(name: &'static str, value: &str) -> Labels {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
-    #[test]
-    fn what_was_counted_is_in_the_text() {
+    /// What is served when something of each kind has happened.
+    fn counted() -> String {
         let metrics = Metrics::default();
         metrics.published("accepted", Duration::from_millis(3));
         metrics.answered("/publish/{topic}", 202);
@@ -220,14 +222,35 @@ mod tests {
         metrics.stands(true, 3);
         metrics.lost(true);
         metrics.refreshed("host-key-changed");
+        metrics.run_finished(Phase::Failed);
+        metrics.source_read("2026-11-25T04:05:06Z".parse().expect("a time"));
         metrics.source_failed(4);
         metrics.source_next("2026-11-25T04:05:06.5Z".parse().ok());
-        let text = metrics.render(
+        metrics.render(
             true,
             3,
             &[(Phase::Running, 7)],
             &[Load { topic: "slow".parse().expect("a topic"), queued: 9, live: 2 }],
-        );
+        )
+    }
+
+    #[test]
+    fn the_table_of_metrics_has_each_that_is_served_and_no_other() {
+        let text = counted();
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+        let served: BTreeSet<String> =
+            types.map(|(name, kind)| format!("{name}{}", if kind == "counter" { "_total" } else { "" })).collect();
+        let page = include_str!("../../../docs/operations.md");
+        let (_, table) = page.split_once("\n## Metrics\n").expect("a section");
+        let rows = table.split("\n```").next().into_iter().flat_map(str::lines);
+        let names = rows.filter_map(|row| row.strip_prefix("| `")?.split(" |").next()).flat_map(|cell| cell.split('`'));
+        let told = names.filter(|name| name.starts_with("gitfaas_")).filter_map(|name| name.split('{').next());
+        assert_eq!(told.map(str::to_owned).collect::<BTreeSet<_>>(), served);
+    }
+
+    #[test]
+    fn what_was_counted_is_in_the_text() {
+        let text = counted();
         assert!(text.contains("gitfaas_publishes_total{outcome=\"accepted\"} 1"), "{text}");
         assert!(text.contains("gitfaas_runs{phase=\"running\"} 7"), "{text}");
         assert!(text.contains("gitfaas_runs{phase=\"queued\"} 0"), "{text}");
@@ -237,7 +260,8 @@ mod tests {
         assert!(text.contains("gitfaas_refreshes_total{outcome=\"host-key-changed\"} 1"), "{text}");
         assert!(text.contains("gitfaas_source_failures 4"), "{text}");
         assert!(text.contains("gitfaas_source_next_try_timestamp_seconds 1795579506.5"), "{text}");
-        assert!(!text.contains("last_success"), "it was never read: {text}");
+        let text_of_none = Metrics::default().render(true, 0, &[], &[]);
+        assert!(!text_of_none.contains("last_success"), "it was never read: {text_of_none}");
         assert!(text.contains("gitfaas_waiting 3"), "{text}");
         assert!(text.contains("gitfaas_ready 1"), "{text}");
         assert!(text.contains("gitfaas_store_loss 1"), "{text}");
