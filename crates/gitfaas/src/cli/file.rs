@@ -14,7 +14,7 @@ use gitfaas_core::problem::{Position, Problem};
 use toml_span::value::ValueInner;
 use toml_span::{Span, Value};
 
-use crate::exit::WrongFile;
+use crate::exit::{Usage, WrongFile};
 use crate::output::problem::{self, Severity};
 
 /// The name of the flag that names the file.
@@ -27,10 +27,10 @@ const MAX_FILE: usize = 1 << 20;
 /// The tree of commands, with the defaults of the file that `arguments` or the environment name, if any.
 ///
 /// # Errors
-/// When the file cannot be read, or is wrong: [`WrongFile`].
+/// [`Usage`] when the file cannot be read, [`WrongFile`] when it is wrong.
 pub(super) fn with_defaults(commands: Command, arguments: &[OsString]) -> anyhow::Result<Command> {
     let Some((name, path)) = named(&commands, arguments) else { return Ok(commands) };
-    let text = read(&path)?;
+    let text = read(&path).map_err(|error| Usage(format!("{error:#}")))?;
     let (defaults, problems) = defaults(&commands, &path, &text);
     if !problems.is_empty() {
         let drawn = problems.iter().map(|problem| problem::draw(problem, Severity::Error, Some(&text), WIDTH));

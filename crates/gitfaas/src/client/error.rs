@@ -9,6 +9,9 @@ use gitfaas_server::engine::ErrorCode;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 
+/// What is refused for want of room is not sent again sooner, whatever the server says.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+
 /// An answer above this size is likely to be refused by a server's limit, which defaults to 1 MiB.
 const LARGE: usize = 1 << 20;
 
@@ -62,7 +65,8 @@ impl Error {
     pub(crate) fn wait_for_room(&self) -> Option<Duration> {
         let Self::Refused(refusal) = self else { return None };
         let full = refusal.problem.as_ref().is_some_and(|problem| problem.code == ErrorCode::QueueFull.as_str());
-        refusal.retry_after.filter(|_| full)
+        let said = refusal.retry_after.unwrap_or(SHORTEST_WAIT);
+        full.then(|| said.max(SHORTEST_WAIT))
     }
 
     pub(super) fn of_transport(server: &str, error: &reqwest::Error) -> Self {
@@ -167,5 +171,22 @@ fn innermost(error: &reqwest::Error) -> String {
         Some(ErrorKind::ConnectionReset) => "connection reset".to_owned(),
         _ if error.is_timeout() => "it took too long".to_owned(),
         _ => cause.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_sent_again_at_once_whatever_the_server_says() {
+        let problem =
+            r#"{"type":"urn:x","title":"x","status":429,"code":"queue-full","detail":"it is full","error":true}"#;
+        for (said, waits) in [(None, 1), (Some("0"), 1), (Some("soon"), 1), (Some("7"), 7)] {
+            let said = said.map(|said| (RETRY_AFTER, HeaderValue::from_static(said)));
+            let headers = said.into_iter().collect();
+            let error = Error::of_refusal("http://here", StatusCode::TOO_MANY_REQUESTS, &headers, problem.as_bytes());
+            assert_eq!(error.wait_for_room(), Some(Duration::from_secs(waits)), "{headers:?}");
+        }
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use super::functions;
 use super::ledger::Ledger;
 use super::machine::{self, Place, Stop};
+use super::origin;
 use super::reload::Reload;
 use crate::cli;
 use crate::exit::Outcome;
@@ -26,7 +27,7 @@ pub(crate) async fn run(arguments: cli::Dev, out: Out) -> anyhow::Result<Outcome
     let policy = &arguments.settings.policy;
     let config = machine::config(arguments.listen, &arguments.settings, policy.namespace(), functions::policy(policy)?);
     let config = Config { end_runs: true, grace: arguments.grace, ..config };
-    let source = Arc::new(DirectorySource::new(&arguments.dir, &arguments.settings.policy.config_path)?);
+    let source = Arc::new(origin::local(&arguments.dir, &arguments.settings.policy.config_path)?);
     let data = machine::data_folder(arguments.settings.data.data.as_deref(), source.root())?;
     let (functions, cluster) = (source.root().to_owned(), machine::local(&arguments.settings));
     let place = Place { data: data.clone(), functions, cluster, ledger: Ledger::Embedded };

@@ -20,6 +20,7 @@ use gitfaas_server::store::Room;
 use sha2::{Digest as _, Sha256};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use super::functions;
 use super::ledger::{self, Ledger};
@@ -183,7 +184,7 @@ fn folder_name(functions: &Path) -> String {
 
 /// Sends what the server logs to stderr, in the form that was asked for.
 pub(super) fn log(filter: &str, format: LogFormat) -> anyhow::Result<()> {
-    let filter = EnvFilter::builder().parse(filter).map_err(|error| Usage(format!("--log: {error}")))?;
+    let filter = self::filter(filter).map_err(|why| Usage(format!("--log: {why}")))?;
     // It calls each answer that is no success an error; what becomes of one is said where it is handled.
     let filter = filter.add_directive("kube_client::client::builder=off".parse()?);
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
@@ -194,6 +195,17 @@ pub(super) fn log(filter: &str, format: LogFormat) -> anyhow::Result<()> {
         }
     };
     begun.map_err(|error| anyhow::anyhow!("cannot log: {error}"))
+}
+
+/// What is logged. A word that is neither a level nor a pair would be taken for a target, and silence all others.
+fn filter(asked: &str) -> Result<EnvFilter, String> {
+    let strange = asked.split(',').find(|part| !part.contains('=') && part.trim().parse::<LevelFilter>().is_err());
+    match strange {
+        None => EnvFilter::builder().parse(asked).map_err(|error| error.to_string()),
+        Some(part) => {
+            Err(format!("`{part}` is no level: off, error, warn, info, debug or trace, or `target=level` for a part"))
+        }
+    }
 }
 
 /// Ctrl-C and SIGTERM: both ask for an orderly stop.
@@ -229,6 +241,17 @@ impl Stop {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_that_would_silence_the_log_is_refused() {
+        for asked in ["info", "DEBUG", "off", "warn,gitfaas_server::store=debug", "kube=error, info"] {
+            assert!(filter(asked).is_ok(), "{asked}");
+        }
+        for asked in ["verbose", "info,gitfaas_server", "kube=loud"] {
+            assert!(filter(asked).is_err(), "{asked}");
+        }
+        assert!(filter("verbose").is_err_and(|why| why.contains("`verbose` is no level: off, error, warn")));
+    }
 
     #[test]
     fn each_directory_has_a_data_folder_of_its_own() {

@@ -47,9 +47,17 @@ pub(super) fn open(arguments: &Serve) -> anyhow::Result<Origin> {
 }
 
 fn directory(dir: &Path, config_path: &str, poll: Option<Duration>, asked: Option<&Path>) -> anyhow::Result<Origin> {
-    let source = DirectorySource::new(dir, config_path)?.polled(poll);
+    let source = local(dir, config_path)?.polled(poll);
     let functions = source.root().to_owned();
     Ok(Origin { data: machine::data_folder(asked, &functions)?, source: Arc::new(source), functions })
+}
+
+/// Opens the folder that the command line names.
+///
+/// # Errors
+/// [`Usage`], when it is no folder that can be read.
+pub(super) fn local(dir: &Path, config_path: &str) -> anyhow::Result<DirectorySource> {
+    Ok(DirectorySource::new(dir, config_path).map_err(|error| Usage(error.message))?)
 }
 
 fn repository(settings: GitSettings, asked: Option<&Path>) -> anyhow::Result<Origin> {

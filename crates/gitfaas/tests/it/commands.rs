@@ -148,3 +148,22 @@ async fn logs_are_one_object_a_line_for_programs() {
         assert_eq!(lines, expected);
     }
 }
+
+#[test]
+fn a_server_that_cannot_be_what_was_asked_for_says_so_at_once() {
+    let folder = Repository::empty();
+    let missing = folder.file("nope").display().to_string();
+    let here = folder.path().display().to_string();
+    let asked: [(&[&str], &str); 5] = [
+        (&["serve", "--dir", &here, "--config", &missing], "cannot read the settings in"),
+        (&["dev", &missing], "cannot read the directory"),
+        (&["serve", "--cluster", "local", "--dir", &missing], "cannot read the directory"),
+        (&["dev", &here, "--log", "verbose"], "`verbose` is no level"),
+        (&["serve", "--cluster", "local", "--dir", &here, "--log", "info,loud"], "`loud` is no level"),
+    ];
+    for (arguments, why) in asked {
+        let output = gitfaas(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", said(&output));
+        assert!(said(&output).contains(why), "{arguments:?}: {}", said(&output));
+    }
+}
