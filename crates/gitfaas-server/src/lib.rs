@@ -7,6 +7,7 @@ pub mod api;
 pub mod clock;
 pub mod cluster;
 pub mod engine;
+pub mod secret;
 pub mod server;
 pub mod source;
 pub mod store;

@@ -12,6 +12,8 @@ use bytes::Bytes;
 use gitfaas_core::retry::Backoff;
 use gitfaas_core::topic::FunctionName;
 
+use crate::secret::UnusableFile;
+
 pub use gitfaas_core::commit::Commit;
 
 pub use self::fault::Fault;
@@ -88,6 +90,12 @@ pub struct SourceError {
     pub message: String,
     /// How long whoever has the source asked to be left alone, if they did.
     pub retry_after: Option<Duration>,
+}
+
+impl From<UnusableFile> for SourceError {
+    fn from(unusable: UnusableFile) -> Self {
+        Self::new(Fault::Credentials, unusable.to_string())
+    }
 }
 
 impl SourceError {

@@ -3,7 +3,6 @@
 //! What a delivery is worth is decided in the core. A delivery is never kept whole, and leads to nothing but a look at
 //! the source, which the refresher takes: who sends it does not wait for that.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,14 +17,13 @@ use super::params::Segment;
 use super::wire::WebhookView;
 use super::{App, Limits, body};
 use crate::engine::{EngineError, ErrorCode};
+use crate::secret::read_file;
 
 /// The largest delivery: GitHub sends none above 25 MB, and the others far smaller ones.
 const MOST: usize = 25 * 1024 * 1024;
 /// Bytes a second that a delivery has to bring after the first seconds. No provider waits for more than ten seconds, and
 /// who sends so much so slowly only wants a connection.
 const RATE: u64 = 512 * 1024;
-/// The largest file of secrets.
-const MOST_FILE: u64 = 64 * 1024;
 
 /// The file of the secrets that webhooks are signed with: one a line. It is read at each delivery, so that a secret can
 /// be changed while the server runs.
@@ -43,14 +41,8 @@ impl WebhookSecrets {
     }
 
     fn read(&self) -> Result<Secrets, String> {
-        let wrong = |why: &dyn std::fmt::Display| format!("the webhook secrets in {}: {why}", self.0.display());
-        let mut text = Vec::new();
-        let file = std::fs::File::open(&self.0).map_err(|error| wrong(&error))?;
-        file.take(MOST_FILE + 1).read_to_end(&mut text).map_err(|error| wrong(&error))?;
-        if text.len() as u64 > MOST_FILE {
-            return Err(wrong(&format!("the file is larger than {MOST_FILE} bytes")));
-        }
-        Secrets::of_file(&text).map_err(|error| wrong(&error))
+        let text = read_file(&self.0, "the webhook secrets").map_err(|unusable| unusable.to_string())?;
+        Secrets::of_file(&text).map_err(|error| format!("the webhook secrets in {}: {error}", self.0.display()))
     }
 }
 

@@ -15,7 +15,6 @@ mod http;
 mod look;
 mod objects;
 mod reference;
-mod secret;
 mod signatures;
 mod ssh;
 mod tree;

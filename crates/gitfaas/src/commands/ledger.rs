@@ -1,11 +1,11 @@
 //! Where the ledger is that the arguments mean, and how it is opened.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
+use gitfaas_server::secret::{Secret, read_at_most};
 use gitfaas_server::store::Store;
 use gitfaas_server::store::embedded::EmbeddedStore;
 use gitfaas_server::store::redis::{RedisStore, Settings};
@@ -13,7 +13,7 @@ use gitfaas_server::store::redis::{RedisStore, Settings};
 use crate::cli::StoreArgs;
 use crate::exit::Usage;
 
-/// The largest file of a password or of certificates, in bytes.
+/// The largest file of certificates, in bytes.
 const MOST: u64 = 1 << 20;
 /// How long a lease of a server that is gone lasts yet, and a little more.
 const LEASE: Duration = Duration::from_secs(12);
@@ -39,12 +39,13 @@ pub(super) fn named(arguments: &StoreArgs) -> anyhow::Result<Ledger> {
         return Ok(Ledger::Embedded);
     }
     let address = store.parse().map_err(|why| Usage(format!("--store: {why} (or embedded)")))?;
-    let secret = |path: &Option<PathBuf>| path.as_deref().map(secret).transpose();
+    let secret = |path: &Option<PathBuf>| path.as_deref().map(|path| Secret::read(path, "the password")).transpose();
+    let authorities = |path: &Path| read_at_most(path, "the authorities", MOST);
     Ok(Ledger::Redis(Box::new(Settings {
         user: redis_user.clone(),
         password: secret(&arguments.redis_password_file)?,
         sentinel_password: secret(&arguments.sentinel_password_file)?,
-        authorities: arguments.redis_ca_file.as_deref().map(read).transpose()?,
+        authorities: arguments.redis_ca_file.as_deref().map(authorities).transpose()?,
         prefix: redis_prefix.clone(),
         ..Settings::new(address)
     })))
@@ -86,28 +87,6 @@ async fn be_alone(store: &RedisStore) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The line that a file holds.
-fn secret(path: &Path) -> anyhow::Result<String> {
-    let bytes = read(path)?;
-    let text = String::from_utf8(bytes).ok();
-    let line = text.as_deref().map(|text| text.trim_end_matches(['\r', '\n']));
-    match line {
-        Some(line) if !line.is_empty() && !line.contains(char::is_control) => Ok(line.to_owned()),
-        _ => bail!("{} has to hold a password: one line of text", path.display()),
-    }
-}
-
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(MOST + 1).read_to_end(&mut bytes))
-        .with_context(|| format!("cannot read {}", path.display()))?;
-    if bytes.len() as u64 > MOST {
-        bail!("{} is larger than {MOST} bytes", path.display());
-    }
-    Ok(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,10 +117,13 @@ mod tests {
             let named = named(&StoreArgs { redis_password_file: Some(file.clone()), ..arguments("redis://cache") });
             match (named, read) {
                 (Ok(Ledger::Redis(settings)), Some(password)) => {
-                    assert_eq!(settings.password.as_deref(), Some(password));
+                    assert_eq!(settings.password.as_ref().map(Secret::reveal), Some(password));
                     assert_eq!((settings.user.as_deref(), settings.prefix.as_str()), (Some("ada"), "team-a"));
                 }
-                (Err(error), None) => assert!(error.to_string().contains("one line"), "{error}"),
+                (Err(error), None) => {
+                    let why = error.to_string();
+                    assert!(why.starts_with(&format!("the password in {} ", file.display())), "{why}");
+                }
                 (other, _) => panic!("{text:?}: {other:?}"),
             }
         }

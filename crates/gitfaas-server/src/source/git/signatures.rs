@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use self::object::{Format, Signed};
 use self::refusal::Refusal;
-use super::secret::read_at_most;
+use crate::secret::read_at_most;
 use crate::source::{Fault, SourceError};
 
 /// How large a file of signers may be.

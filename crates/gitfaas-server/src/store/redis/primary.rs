@@ -33,7 +33,7 @@ pub(super) async fn find(settings: &Settings) -> Result<Client, StoreError> {
 async fn ask(settings: &Settings, sentinel: &Host, name: &str) -> Result<Client, StoreError> {
     let mut login = RedisConnectionInfo::default().set_skip_set_lib_name();
     if let Some(password) = &settings.sentinel_password {
-        login = login.set_password(password);
+        login = login.set_password(password.reveal());
     }
     let mut asked = connection(&client(settings, sentinel, login)?, CONNECTING).await?;
     let mut command = redis::cmd("SENTINEL");
@@ -69,7 +69,7 @@ fn login(settings: &Settings) -> RedisConnectionInfo {
         login = login.set_username(user);
     }
     if let Some(password) = &settings.password {
-        login = login.set_password(password);
+        login = login.set_password(password.reveal());
     }
     login
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::secret::Secret;
+
 /// What names a Redis, without any secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
@@ -36,9 +38,9 @@ pub struct Settings {
     /// Who asks; `None` for the user `default`.
     pub user: Option<String>,
     /// With which password.
-    pub password: Option<String>,
+    pub password: Option<Secret>,
     /// The password of the Sentinels.
-    pub sentinel_password: Option<String>,
+    pub sentinel_password: Option<Secret>,
     /// Certificates of authorities, as PEM, in place of those that the machine trusts.
     pub authorities: Option<Vec<u8>>,
     /// What the names of all keys begin with, before a colon: several ledgers can be in one database.

@@ -10,7 +10,7 @@ use reqwest::{Certificate, Client, Identity, Proxy, Url, redirect};
 
 use super::super::address::{Refused, checked_user};
 use super::super::look::Bounds;
-use super::super::secret::{Secret, read_file, unusable};
+use crate::secret::{Secret, UnusableFile, read_file};
 use crate::source::{Fault, SourceError};
 
 /// What it takes to read a repository by HTTP. Files are read at each look.
@@ -152,7 +152,7 @@ fn authorities(path: &Path) -> Result<Vec<Certificate>, SourceError> {
     let pem = read_file(path, what)?;
     let found = Certificate::from_pem_bundle(&pem).unwrap_or_default();
     if found.is_empty() {
-        return Err(unusable(path, what, "are no certificates in PEM (`-----BEGIN CERTIFICATE-----`)"));
+        return Err(UnusableFile::new(path, what, "are no certificates in PEM (`-----BEGIN CERTIFICATE-----`)").into());
     }
     Ok(found)
 }
@@ -166,6 +166,11 @@ fn identity(certificate: &Path, key: Option<&Path>) -> Result<Identity, SourceEr
     }
     Identity::from_pem(&pem).map_err(|_| SourceError {
         fault: Fault::ClientCertificate,
-        ..unusable(certificate, what, "and its key are not a certificate and an unencrypted private key in PEM")
+        ..UnusableFile::new(
+            certificate,
+            what,
+            "and its key are not a certificate and an unencrypted private key in PEM",
+        )
+        .into()
     })
 }

@@ -8,8 +8,8 @@ use std::path::Path;
 use russh::keys::ssh_key::Algorithm;
 use russh::keys::{PrivateKey, decode_secret_key};
 
+use crate::secret::{Secret, UnusableFile, read_file};
 use crate::source::SourceError;
-use crate::source::git::secret::{Secret, read_file, unusable};
 
 /// Reads the private key in the file `path`, with the passphrase in the file `passphrase`.
 ///
@@ -61,7 +61,7 @@ impl Unusable {
                 "is damaged, or of a kind that is not used here: make one with `ssh-keygen -t ed25519`".to_owned()
             }
         };
-        unusable(path, "the private key", &why)
+        UnusableFile::new(path, "the private key", &why).into()
     }
 }
 

@@ -12,8 +12,8 @@ use russh::keys::ssh_key::public::KeyData;
 
 use self::hosts::Hosts;
 pub(super) use self::hosts::glob;
+use crate::secret::read_at_most;
 use crate::source::SourceError;
-use crate::source::git::secret::read_at_most;
 
 /// The largest file.
 const MOST: u64 = 4 * 1024 * 1024;

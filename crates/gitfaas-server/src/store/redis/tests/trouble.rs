@@ -8,6 +8,7 @@ use gitfaas_fixtures::{Authority, Options, RedisServer, SentinelSet, Way, progra
 use tokio::time::{Instant, sleep};
 
 use super::{Prefix, settings};
+use crate::secret::Secret;
 use crate::store::contract::{accept, accepted, at, moved, response, settled};
 use crate::store::redis::{Durability, RedisStore, Settings, inspect};
 use crate::store::{Accept, Acceptance, RequestQuery, Store, StoreError};
@@ -260,7 +261,7 @@ async fn a_user_with_a_password_may_do_what_the_ledger_needs_and_no_more() {
     server.ask(&[&["ACL", "SETUSER", "ada", "on", ">secret"], &rights[..]].concat());
     let of = |user: Option<&str>, password: Option<&str>| Settings {
         user: user.map(str::to_owned),
-        password: password.map(str::to_owned),
+        password: password.map(Secret::new),
         ..settings(&server, "team")
     };
     for (user, password) in [(None, None), (None, Some("wrong")), (Some("ada"), Some("hunter2"))] {
@@ -310,8 +311,8 @@ async fn a_failover_is_followed() {
     }
     let set = SentinelSet::start(&Options { password: Some("hunter2".to_owned()), ..Options::default() });
     let settings = Settings {
-        password: Some("hunter2".to_owned()),
-        sentinel_password: Some("hunter2".to_owned()),
+        password: Some(Secret::new("hunter2")),
+        sentinel_password: Some(Secret::new("hunter2")),
         ..Settings::new(set.url().parse().expect("an address"))
     };
     let store = RedisStore::open(settings.clone()).await.expect("opened");

@@ -1,37 +1,43 @@
-//! Secrets that are in files: read when they are needed, so that they can be changed while the server runs, and never
-//! shown.
+//! Secrets, and other small files that people point to: read when they are needed, so that they can be changed while
+//! the server runs, no larger than they may be, and never shown.
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
-
-use crate::source::{Fault, SourceError};
 
 /// The largest file of a secret, in bytes.
 const MOST: u64 = 64 * 1024;
 
 /// Something that is not shown.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Secret(String);
+pub struct Secret(String);
 
 impl Secret {
+    /// What somebody else read.
+    pub fn new(secret: impl Into<String>) -> Self {
+        Self(secret.into())
+    }
+
     /// Reads it from a file; one line end at its end is not part of it. `what` is what it is, for people.
     ///
     /// # Errors
-    /// [`Fault::Credentials`], when there is no such file, or nothing that can be one in it.
-    pub(super) fn read(path: &Path, what: &str) -> Result<Self, SourceError> {
-        let text = String::from_utf8(read_file(path, what)?).map_err(|_| unusable(path, what, "is no text"))?;
+    /// When there is no such file, or nothing that can be one in it.
+    pub fn read(path: &Path, what: &str) -> Result<Self, UnusableFile> {
+        let text =
+            String::from_utf8(read_file(path, what)?).map_err(|_| UnusableFile::new(path, what, "is no text"))?;
         let secret = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
         if secret.is_empty() {
-            return Err(unusable(path, what, "is empty"));
+            return Err(UnusableFile::new(path, what, "is empty"));
         }
         if secret.chars().any(char::is_control) {
-            return Err(unusable(path, what, "has more than one line or a control character in it"));
+            return Err(UnusableFile::new(path, what, "has more than one line or a control character in it"));
         }
         Ok(Self(secret.to_owned()))
     }
 
     /// The secret itself.
-    pub(super) fn reveal(&self) -> &str {
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 }
@@ -42,33 +48,39 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Why a file cannot be used: which one, and not what is in it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct UnusableFile(String);
+
+impl UnusableFile {
+    /// That `what` in the file at `path` cannot be used, and why.
+    pub fn new(path: &Path, what: &str, why: &str) -> Self {
+        Self(format!("{what} in {} {why}", path.display()))
+    }
+}
+
 /// Reads a small file that people point to; `what` is what is in it.
 ///
 /// # Errors
-/// [`Fault::Credentials`].
-pub(super) fn read_file(path: &Path, what: &str) -> Result<Vec<u8>, SourceError> {
+/// When it cannot be read, or is larger than 64 KiB.
+pub fn read_file(path: &Path, what: &str) -> Result<Vec<u8>, UnusableFile> {
     read_at_most(path, what, MOST)
 }
 
 /// Reads a file of at most `most` bytes that people point to; `what` is what is in it.
 ///
 /// # Errors
-/// [`Fault::Credentials`].
-pub(super) fn read_at_most(path: &Path, what: &str, most: u64) -> Result<Vec<u8>, SourceError> {
-    use std::io::Read as _;
+/// When it cannot be read, or is larger.
+pub fn read_at_most(path: &Path, what: &str, most: u64) -> Result<Vec<u8>, UnusableFile> {
     let mut content = Vec::new();
-    std::fs::File::open(path)
+    File::open(path)
         .and_then(|file| file.take(most + 1).read_to_end(&mut content))
-        .map_err(|error| unusable(path, what, &format!("cannot be read: {error}")))?;
+        .map_err(|error| UnusableFile::new(path, what, &format!("cannot be read: {error}")))?;
     if content.len() as u64 > most {
-        return Err(unusable(path, what, &format!("is larger than {most} bytes")));
+        return Err(UnusableFile::new(path, what, &format!("is larger than {most} bytes")));
     }
     Ok(content)
-}
-
-/// That a file cannot be used, and why.
-pub(super) fn unusable(path: &Path, what: &str, why: &str) -> SourceError {
-    SourceError::new(Fault::Credentials, format!("{what} in {} {why}", path.display()))
 }
 
 #[cfg(test)]
@@ -79,7 +91,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("token");
         std::fs::write(&path, content).expect("written");
-        Secret::read(&path, "the token").map_err(|error| error.message.replace(&path.display().to_string(), "FILE"))
+        Secret::read(&path, "the token").map_err(|error| error.to_string().replace(&path.display().to_string(), "FILE"))
     }
 
     #[test]
@@ -96,7 +108,9 @@ mod tests {
         assert_eq!(read(b"\xff\xfe"), Err("the token in FILE is no text".to_owned()));
         let lines = read(b"s3cret\nmore\n").expect_err("refused");
         assert!(lines.contains("more than one line") && !lines.contains("s3cret"), "{lines}");
-        assert!(Secret::read(Path::new("/no/such"), "the token").expect_err("refused").message.contains("/no/such"));
+        assert!(
+            Secret::read(Path::new("/no/such"), "the token").expect_err("refused").to_string().contains("/no/such")
+        );
         assert!(!format!("{:?}", read(b"s3cret").expect("a secret")).contains("s3cret"));
     }
 }
