@@ -265,7 +265,8 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Unavailable`].
     async fn count(&self) -> Result<Vec<(Phase, u64)>, StoreError>;
 
-    /// Waits for what is being written, gives the leases back and closes the ledger; later calls answer [`StoreError::Unavailable`].
+    /// Waits for what is being written, gives the leases back and closes the ledger; later calls answer
+    /// [`StoreError::Unavailable`].
     async fn close(&self);
 }
 

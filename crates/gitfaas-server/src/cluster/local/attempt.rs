@@ -1,8 +1,9 @@
 //! One start of a container on disk: what is to be run, that it was started, how it ended, and whether its supervisor lives.
 //!
-//! Its folder holds `lock`, which its supervisor holds for as long as it lives; `run.json`, written by the
-//! server, and removed when it was read; and `started.json` and `exit.json`, written by the supervisor. Who holds the lock decides alone: so at any
-//! instant of a crash exactly one of the answers of [`look`] is true, and only [`Look::Fresh`] may be started.
+//! Its folder holds `lock`, which its supervisor holds for as long as it lives; `run.json`, written by the server, and
+//! removed when it was read; and `started.json` and `exit.json`, written by the supervisor. Who holds the lock decides
+//! alone: so at any instant of a crash exactly one of the answers of [`look`] is true, and only [`Look::Fresh`] may be
+//! started.
 
 use std::fs::{File, OpenOptions};
 use std::io;
