@@ -95,7 +95,9 @@ impl Engine {
             }
             Err(error) => {
                 if self.lease.since().is_none() {
-                    self.stand(Standing { leads: false, ..self.lease.standing.borrow().clone() });
+                    // Not in one expression: who looks at it must have done so before it can be changed.
+                    let before = self.lease.standing.borrow().clone();
+                    self.stand(Standing { leads: false, ..before });
                 }
                 Err(error.into())
             }

@@ -13,7 +13,7 @@ use crate::store::redis::{RedisStore, Settings as RedisSettings};
 struct Two {
     bench: Bench,
     other: Arc<Engine>,
-    _redis: RedisServer,
+    redis: RedisServer,
 }
 
 impl Two {
@@ -31,7 +31,7 @@ impl Two {
         bench.engine = beside(&bench.engine, &redis).await;
         let other = beside(&bench.engine, &redis).await;
         assert!(bench.engine.leads() && !other.leads());
-        Some(Self { bench, other, _redis: redis })
+        Some(Self { bench, other, redis })
     }
 
     fn one(&self) -> &Arc<Engine> {
@@ -133,6 +133,25 @@ async fn a_pause_at_one_server_holds_a_topic_at_each() {
     let topic = "t".parse().expect("a topic");
     assert_eq!(two.other.gate(&topic).paused().map(|(by, _)| by), Some(Pauser::Operator));
     assert_eq!(published(&two.other).await.phase, Phase::Queued);
+}
+
+#[tokio::test]
+async fn who_cannot_renew_its_lease_in_time_leads_no_more_and_goes_on() {
+    let Some(two) = Two::start().await else { return };
+    two.redis.kill();
+    two.one().renew_lease().await.expect_err("there is no ledger");
+    assert!(two.one().leads(), "it is held yet");
+    two.one().lease_is_over();
+    two.one().renew_lease().await.expect_err("there is no ledger");
+    assert!(!two.one().leads() && !two.one().standing().borrow().leads);
+    two.redis.restart();
+    let again = async {
+        while two.one().renew_lease().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    soon(again).await;
+    assert!(two.one().leads());
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
@@ -91,7 +92,9 @@ impl Server {
 
     pub(crate) async fn until_ready(&self) {
         eventually("the server is ready", async || {
-            let reply = self.http.get(format!("{}/readyz", self.url)).send().await.ok()?;
+            // One that does not answer is asked again, until the test fails.
+            let asked = self.http.get(format!("{}/readyz", self.url)).timeout(Duration::from_secs(10));
+            let reply = asked.send().await.ok()?;
             reply.status().is_success().then_some(())
         })
         .await;
