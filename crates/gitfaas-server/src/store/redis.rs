@@ -108,7 +108,9 @@ impl RedisStore {
         let room = Room::default();
         room.measured(Some(found.used_memory), found.max_memory);
         let window_of_loss = found.window_of_loss().unwrap_or(LONGEST_WINDOW);
-        Ok(Self { link, prefix, key, epoch, who: record::hex(&random::<8>()?), room, window_of_loss })
+        let store = Self { link, prefix, key, epoch, who: record::hex(&random::<8>()?), room, window_of_loss };
+        store.look_again().await?;
+        Ok(store)
     }
 
     /// How many other servers have this ledger open now.

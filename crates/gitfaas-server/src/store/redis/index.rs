@@ -12,12 +12,20 @@
 //! | `dead`, `dead:TOPIC` | acceptance | dead letters |
 //! | `ended`, `ended:dead` | when they ended | requests that are over, without and with a dead letter |
 //! | `topics:queued`, `topics:live` | name | topics that have such runs |
+//! | `aside:TOPIC`, `topics:aside` | as in the line; name | damaged runs that were queued, and topics that have such |
 
 use gitfaas_core::id::{RequestId, RunId};
 use gitfaas_core::request::Request;
 use gitfaas_core::run::{Phase, Run};
 use gitfaas_core::topic::TopicName;
 use jiff::Timestamp;
+
+use super::record::damaged;
+use crate::store::StoreError;
+
+/// How many characters of a run's id are its request's, and how many its own.
+const OF_REQUEST: usize = 26;
+const OWN: usize = 6;
 
 /// A place in a set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +95,14 @@ pub(super) fn in_line(run: &Run) -> String {
     let beginning = RunId::beginning(run.request());
     let own = run.id.as_str().strip_prefix(&beginning).unwrap_or_default();
     format!("{beginning}{:08x}{own}", run.ordinal)
+}
+
+/// The run that has a place in a line.
+pub(super) fn run_at(place: &[u8]) -> Result<RunId, StoreError> {
+    let own = place.len().checked_sub(OWN).and_then(|at| place.get(at..));
+    let id = place.get(..OF_REQUEST).zip(own).map(|(request, own)| [request, own].concat());
+    let id = id.and_then(|id| String::from_utf8(id).ok()?.parse().ok());
+    id.ok_or_else(|| damaged("a topic's line", "it has something else than runs"))
 }
 
 /// Where a run is listed.

@@ -44,10 +44,7 @@ impl RedisStore {
         let mut free = Ask::again(&scripts::FREE, &self.prefix).with(topic);
         let mut texts = Vec::new();
         for (id, record) in self.all_live(topic).await? {
-            let text = match &record {
-                Value::BulkString(text) => text.clone(),
-                _ => Vec::new(),
-            };
+            let text = bytes(&record);
             if isolate(run(id, record))?.is_none() {
                 texts.push((id, text));
             }
@@ -113,34 +110,60 @@ impl RedisStore {
     }
 
     async fn longest_due(&self, topic: &TopicName, now: Timestamp, limit: usize) -> Result<Vec<Run>, StoreError> {
-        let (mut found, mut seen, mut more) = (Vec::new(), 0, true);
+        let (mut found, mut bad, mut seen, mut more) = (Vec::new(), Vec::new(), 0, true);
         while more && found.len() < limit {
             let most = (limit - found.len()).clamp(PAGE.0, PAGE.1);
             let ask = Ask::again(&scripts::DUE, &self.prefix).with(topic).with(index::until(now)).with(seen).with(most);
             let page = reply::pairs(self.link.ask(ask).await?)?;
             more = page.len() == most;
             seen += page.len();
-            for (id, record) in page {
-                found.extend(isolate(run_id(id).and_then(|id| queued(id, record)))?);
+            for (place, record) in page {
+                meet(place, record, &mut found, &mut bad)?;
             }
         }
+        self.set_aside(topic, &bad).await?;
         found.truncate(limit);
         Ok(found)
     }
 
     async fn first_accepted(&self, topic: &TopicName, now: Timestamp, limit: usize) -> Result<Vec<Run>, StoreError> {
         let mut walk = Walk { from: "-".to_owned(), to: "+".to_owned(), now };
-        let (mut found, mut more) = (Vec::new(), true);
+        let (mut found, mut bad, mut more) = (Vec::new(), Vec::new(), true);
         while more && found.len() < limit {
             let page;
             (page, more) = self.along(topic, &mut walk, limit - found.len(), true).await?;
             let mut page = page.into_iter();
-            while let (Some(id), Some(record)) = (page.next(), page.next()) {
-                found.extend(isolate(run_id(id).and_then(|id| queued(id, record)))?);
+            while let (Some(place), Some(record)) = (page.next(), page.next()) {
+                meet(place, record, &mut found, &mut bad)?;
             }
         }
+        self.set_aside(topic, &bad).await?;
         found.truncate(limit);
         Ok(found)
+    }
+
+    /// Takes what is damaged out of a line, so that it fills no queue and no walk passes it again. It comes back when a
+    /// server begins its life.
+    async fn set_aside(&self, topic: &TopicName, bad: &[Bad]) -> Result<(), StoreError> {
+        for bad in bad.chunks(PAGE.1) {
+            let mut ask = Ask::again(&scripts::ASIDE, &self.prefix).with(topic);
+            for Bad { place, record } in bad {
+                ask.push_bytes(place);
+                ask.push_bytes(record);
+            }
+            self.link.ask(ask).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts back what was set aside: somebody may have mended it, or this program may be newer.
+    pub(super) async fn look_again(&self) -> Result<(), StoreError> {
+        loop {
+            let ask = Ask::again(&scripts::AGAIN, &self.prefix).with(PAGE.1);
+            if reply::number(&self.link.ask(ask).await?)? == 0 {
+                return Ok(());
+            }
+        }
     }
 
     pub(super) async fn read_live(&self, topic: &TopicName) -> Result<u64, StoreError> {
@@ -201,6 +224,30 @@ struct Walk {
     from: String,
     to: String,
     now: Timestamp,
+}
+
+/// What is damaged in a line, as it was read.
+struct Bad {
+    place: Vec<u8>,
+    record: Vec<u8>,
+}
+
+/// Sorts what is at a place of a line.
+fn meet(place: Value, record: Value, found: &mut Vec<Run>, bad: &mut Vec<Bad>) -> Result<(), StoreError> {
+    let (Value::BulkString(place), text) = (place, bytes(&record)) else { return Err(reply::unexpected()) };
+    match isolate(index::run_at(&place).and_then(|id| queued(id, record)))? {
+        Some(run) => found.push(run),
+        None => bad.push(Bad { place, record: text }),
+    }
+    Ok(())
+}
+
+/// What is held for a record; nothing where that is no text.
+fn bytes(record: &Value) -> Vec<u8> {
+    match record {
+        Value::BulkString(text) => text.clone(),
+        _ => Vec::new(),
+    }
 }
 
 fn queued(id: RunId, record: Value) -> Result<Run, StoreError> {

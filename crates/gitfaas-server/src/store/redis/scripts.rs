@@ -34,7 +34,9 @@ macro_rules! script {
 }
 
 script!(ACCEPT, "accept", "");
+script!(AGAIN, "again", " flags=allow-oom");
 script!(ALL, "all", " flags=no-writes");
+script!(ASIDE, "aside", " flags=allow-oom");
 script!(CONFIGURE, "configure", "");
 script!(COUNT, "count", " flags=no-writes");
 script!(DUE, "due", " flags=no-writes");

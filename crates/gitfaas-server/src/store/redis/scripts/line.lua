@@ -1,5 +1,6 @@
 -- Walks a topic's line in the order of acceptance. ARGV after the prefix: topic, from, to, until when, at most, how many
--- to look at, whether with records. Answers the last place it looked at and whether there may be more, then what is due.
+-- to look at, whether with records. Answers the last place it looked at and whether there may be more, then the
+-- places of what is due.
 local topic, now, most = ARGV[2], tonumber(ARGV[5]), tonumber(ARGV[6])
 local places = redis.call('ZRANGEBYLEX', P .. 'line:' .. topic, ARGV[3], ARGV[4], 'LIMIT', 0, ARGV[7])
 local found, count, last = {'', #places == tonumber(ARGV[7]) and 1 or 0}, 0, ''
@@ -9,13 +10,12 @@ for _, place in ipairs(places) do
     break
   end
   last = place
-  local id = run_at(place)
   local due = redis.call('ZSCORE', P .. 'due:' .. topic, place)
   if due and tonumber(due) <= now then
     count = count + 1
-    found[#found + 1] = id
+    found[#found + 1] = place
     if ARGV[8] == '1' then
-      found[#found + 1] = field('run:' .. id, 'record')
+      found[#found + 1] = field('run:' .. run_at(place), 'record')
     end
   end
 end

@@ -7,7 +7,7 @@ use gitfaas_core::topic::TopicName;
 use super::{Prefix, settings};
 use crate::store::contract::{accept, accepted, at, moved, response, settled};
 use crate::store::redis::RedisStore;
-use crate::store::{Acceptance, DeadLetterQuery, Marking, Order, RequestQuery, Store, StoreError};
+use crate::store::{Acceptance, DeadLetterQuery, Marking, Order, RequestQuery, Room, Store, StoreError};
 
 fn is_damaged<T>(read: &Result<T, StoreError>) -> bool {
     matches!(read, Err(StoreError::Damaged(_)))
@@ -78,6 +78,36 @@ async fn a_damaged_request_is_not_served_and_hides_no_other() {
         for query in [requests(), topic, queued] {
             assert_eq!(store.requests(&query).await, Ok(vec![whole.request.clone()]), "{how}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_run_fills_no_queue_and_is_looked_at_again_by_the_next_life() {
+    for order in [Order::Due, Order::Accepted] {
+        let Some(ground) = Prefix::if_there() else { return };
+        let store = ground.store().await;
+        let mut runs = Vec::new();
+        for milliseconds in 1..=3 {
+            runs.push(accepted(&*store, &accept(milliseconds, "collect", &["a.yaml"])).await.remove(0));
+        }
+        let whole = ground.ask(&["HGET", &ground.key(&format!("run:{}", runs[0].id)), "record"]);
+        for run in &runs[..2] {
+            spoil(&ground, &format!("run:{}", run.id), 0);
+        }
+        let topic = runs[0].topic.clone();
+        assert_eq!(store.due(&topic, order, at(9), 9).await, Ok(vec![runs[2].clone()]));
+        let queued = async |store: &RedisStore| {
+            store.loads(Some(&topic)).await.expect("read").iter().map(|load| load.queued).sum::<u64>()
+        };
+        assert_eq!((queued(&store).await, store.count().await.expect("counted")[0].1), (1, 1));
+        let mut next = accept(4, "collect", &["a.yaml"]);
+        next.room = Room { per_topic: 2, in_all: 2 };
+        assert_eq!(store.accept(next).await, Ok(Acceptance::New));
+        // Somebody mends one of them.
+        ground.ask(&["HSET", &ground.key(&format!("run:{}", runs[0].id)), "record", &whole]);
+        let later = ground.store().await;
+        assert_eq!(later.due(&topic, order, at(2), 9).await, Ok(vec![runs[0].clone()]));
+        assert_eq!(queued(&later).await, 3, "one of them is damaged yet");
     }
 }
 
