@@ -56,7 +56,7 @@ use redis::Value;
 pub use self::inspect::{Contents, Durability, Inspection, inspect};
 use self::lease::Room;
 use self::link::{Ask, Link};
-pub use self::settings::{Address, PREFIX, Settings, check_prefix};
+pub use self::settings::{Address, PREFIX, Password, Settings, check_prefix};
 use super::{
     Accept, Acceptance, Change, DeadLetterQuery, Lease, Load, Marking, Order, Place, Queue, RequestQuery, Store,
     StoreError,

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use gitfaas_server::secret::{Secret, read_at_most};
+use gitfaas_server::secret::{UnusableFile, read_at_most};
 use gitfaas_server::store::Store;
 use gitfaas_server::store::embedded::EmbeddedStore;
-use gitfaas_server::store::redis::{RedisStore, Settings};
+use gitfaas_server::store::redis::{Password, RedisStore, Settings};
 
 use crate::cli::StoreArgs;
 use crate::exit::Usage;
@@ -39,7 +39,7 @@ pub(super) fn named(arguments: &StoreArgs) -> anyhow::Result<Ledger> {
         return Ok(Ledger::Embedded);
     }
     let address = store.parse().map_err(|why| Usage(format!("--store: {why} (or embedded)")))?;
-    let secret = |path: &Option<PathBuf>| path.as_deref().map(|path| Secret::read(path, "the password")).transpose();
+    let secret = |path: &Option<PathBuf>| path.clone().map(secret).transpose();
     let authorities = |path: &Path| read_at_most(path, "the authorities", MOST);
     Ok(Ledger::Redis(Box::new(Settings {
         user: redis_user.clone(),
@@ -87,8 +87,16 @@ async fn be_alone(store: &RedisStore) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The password in a file, which has to hold one now, and is read again for each connection.
+fn secret(path: PathBuf) -> Result<Password, UnusableFile> {
+    let password = Password::File(path);
+    password.read().map(|_| password)
+}
+
 #[cfg(test)]
 mod tests {
+    use gitfaas_server::secret::Secret;
+
     use super::*;
 
     fn arguments(store: &str) -> StoreArgs {
@@ -117,7 +125,8 @@ mod tests {
             let named = named(&StoreArgs { redis_password_file: Some(file.clone()), ..arguments("redis://cache") });
             match (named, read) {
                 (Ok(Ledger::Redis(settings)), Some(password)) => {
-                    assert_eq!(settings.password.as_ref().map(Secret::reveal), Some(password));
+                    let now = settings.password.as_ref().map(Password::read).expect("a password");
+                    assert_eq!(now, Ok(Secret::new(password)));
                     assert_eq!((settings.user.as_deref(), settings.prefix.as_str()), (Some("ada"), "team-a"));
                 }
                 (Err(error), None) => {

@@ -2,20 +2,23 @@
 
 use std::sync::Once;
 
+use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{
-    Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo, TlsCertificates, Value,
+    Client, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo, RedisError,
+    TlsCertificates, Value,
 };
 
 use super::link::{CONNECTING, connection};
 use super::reply::{self, failure, shown};
-use super::settings::{Host, Place, Settings};
+use super::settings::{Host, Password, Place, Settings};
+use crate::secret::Secret;
 use crate::store::StoreError;
 
 /// The client of what is the primary now.
 pub(super) async fn find(settings: &Settings) -> Result<Client, StoreError> {
     match settings.address.place() {
-        Place::One(host) => client(settings, host, login(settings)),
+        Place::One(host) => client(settings, host, login(settings).await?),
         Place::Sentinels(sentinels, name) => {
             let mut last = None;
             for sentinel in sentinels {
@@ -32,13 +35,13 @@ pub(super) async fn find(settings: &Settings) -> Result<Client, StoreError> {
 /// What one Sentinel says, if the one it names takes itself for the primary too.
 async fn ask(settings: &Settings, sentinel: &Host, name: &str) -> Result<Client, StoreError> {
     let mut login = RedisConnectionInfo::default().set_skip_set_lib_name();
-    if let Some(password) = &settings.sentinel_password {
+    if let Some(password) = secret(settings.sentinel_password.as_ref()).await? {
         login = login.set_password(password.reveal());
     }
     let mut asked = connection(&client(settings, sentinel, login)?, CONNECTING).await?;
     let mut command = redis::cmd("SENTINEL");
     command.arg("get-master-addr-by-name").arg(name);
-    let answer = asked.send_packed_command(&command).await.map_err(|error| failure(&error))?;
+    let answer = said(&mut asked, &command).await?;
     if matches!(answer, Value::Nil) {
         return Err(StoreError::Unavailable(format!(
             "the Sentinel {sentinel} knows no primary called {}",
@@ -47,15 +50,24 @@ async fn ask(settings: &Settings, sentinel: &Host, name: &str) -> Result<Client,
     }
     let [host, port] = reply::exactly(answer)?;
     let port = reply::text(port)?.parse().map_err(|_| reply::unexpected())?;
-    let primary = client(settings, &Host { name: reply::text(host)?, port }, self::login(settings))?;
+    let primary = client(settings, &Host { name: reply::text(host)?, port }, self::login(settings).await?)?;
     check(&primary).await?;
     Ok(primary)
+}
+
+/// What is answered to a command that is no script.
+async fn said(asked: &mut MultiplexedConnection, command: &Cmd) -> Result<Value, StoreError> {
+    match asked.send_packed_command(command).await {
+        Ok(Value::ServerError(error)) => Err(failure(&RedisError::from(error))),
+        Ok(value) => Ok(value),
+        Err(error) => Err(failure(&error)),
+    }
 }
 
 /// A Sentinel can be late: what was demoted would lose what is written to it.
 async fn check(client: &Client) -> Result<(), StoreError> {
     let mut asked = connection(client, CONNECTING).await?;
-    let role = asked.send_packed_command(&redis::cmd("ROLE")).await.map_err(|error| failure(&error))?;
+    let role = said(&mut asked, &redis::cmd("ROLE")).await?;
     let role = reply::items(role)?.into_iter().next().map(reply::text).transpose()?;
     if role.as_deref() == Some("master") {
         return Ok(());
@@ -63,15 +75,22 @@ async fn check(client: &Client) -> Result<(), StoreError> {
     Err(StoreError::Unavailable("the Sentinels have not agreed on a primary yet".to_owned()))
 }
 
-fn login(settings: &Settings) -> RedisConnectionInfo {
+async fn login(settings: &Settings) -> Result<RedisConnectionInfo, StoreError> {
     let mut login = RedisConnectionInfo::default().set_db(settings.address.database).set_skip_set_lib_name();
     if let Some(user) = &settings.user {
         login = login.set_username(user);
     }
-    if let Some(password) = &settings.password {
+    if let Some(password) = secret(settings.password.as_ref()).await? {
         login = login.set_password(password.reveal());
     }
-    login
+    Ok(login)
+}
+
+/// A password as it is now.
+async fn secret(password: Option<&Password>) -> Result<Option<Secret>, StoreError> {
+    let Some(password) = password.cloned() else { return Ok(None) };
+    let read = tokio::task::spawn_blocking(move || password.read()).await.map_err(|_| reply::unexpected())?;
+    read.map(Some).map_err(|error| StoreError::Unavailable(error.to_string()))
 }
 
 fn client(settings: &Settings, host: &Host, login: RedisConnectionInfo) -> Result<Client, StoreError> {

@@ -1,8 +1,9 @@
 //! Where a Redis is and how it is asked, as people write it.
 
 use std::fmt;
+use std::path::PathBuf;
 
-use crate::secret::Secret;
+use crate::secret::{Secret, UnusableFile};
 
 /// What names a Redis, without any secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,13 +39,35 @@ pub struct Settings {
     /// Who asks; `None` for the user `default`.
     pub user: Option<String>,
     /// With which password.
-    pub password: Option<Secret>,
+    pub password: Option<Password>,
     /// The password of the Sentinels.
-    pub sentinel_password: Option<Secret>,
+    pub sentinel_password: Option<Password>,
     /// Certificates of authorities, as PEM, in place of those that the machine trusts.
     pub authorities: Option<Vec<u8>>,
     /// What the names of all keys begin with, before a colon: several ledgers can be in one database.
     pub prefix: String,
+}
+
+/// A password.
+#[derive(Debug, Clone)]
+pub enum Password {
+    /// It itself.
+    Text(Secret),
+    /// In a file, which is read each time a connection is made: passwords change.
+    File(PathBuf),
+}
+
+impl Password {
+    /// The password as it is now.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or holds none.
+    pub fn read(&self) -> Result<Secret, UnusableFile> {
+        match self {
+            Self::Text(secret) => Ok(secret.clone()),
+            Self::File(path) => Secret::read(path, "the password"),
+        }
+    }
 }
 
 impl fmt::Debug for Settings {

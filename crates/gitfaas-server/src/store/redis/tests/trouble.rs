@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::{Prefix, settings};
 use crate::secret::Secret;
 use crate::store::contract::{accept, accepted, at, moved, response, settled};
-use crate::store::redis::{Durability, RedisStore, Settings, inspect};
+use crate::store::redis::{Durability, Password, RedisStore, Settings, inspect};
 use crate::store::{Accept, Acceptance, RequestQuery, Store, StoreError};
 
 /// How long anything may take.
@@ -242,26 +242,23 @@ async fn scripts_that_redis_forgot_are_given_anew() {
     settled(&store, &run, Phase::Running, 3).await;
 }
 
+/// What `docs/redis.md` says that a user needs, but for what tells a primary from a replica.
+fn rights(prefix: &str) -> Vec<&'static str> {
+    let keys = match prefix {
+        "team" => ["~team:*", "&team:changes"],
+        _ => ["~gitfaas:*", "&gitfaas:changes"],
+    };
+    let commands = "-@all +@read +@write +@scripting +@connection +publish +subscribe +info +select";
+    keys.into_iter().chain(commands.split(' ')).collect()
+}
+
 #[tokio::test]
 async fn a_user_with_a_password_may_do_what_the_ledger_needs_and_no_more() {
     let Some(server) = own(Options { password: Some("hunter2".to_owned()), ..Options::default() }) else { return };
-    let rights = [
-        "~team:*",
-        "&team:changes",
-        "-@all",
-        "+@read",
-        "+@write",
-        "+@scripting",
-        "+@connection",
-        "+publish",
-        "+subscribe",
-        "+info",
-        "+select",
-    ];
-    server.ask(&[&["ACL", "SETUSER", "ada", "on", ">secret"], &rights[..]].concat());
+    server.ask(&[&["ACL", "SETUSER", "ada", "on", ">secret"][..], &rights("team")].concat());
     let of = |user: Option<&str>, password: Option<&str>| Settings {
         user: user.map(str::to_owned),
-        password: password.map(Secret::new),
+        password: password.map(|text| Password::Text(Secret::new(text))),
         ..settings(&server, "team")
     };
     for (user, password) in [(None, None), (None, Some("wrong")), (Some("ada"), Some("hunter2"))] {
@@ -280,6 +277,21 @@ async fn a_user_with_a_password_may_do_what_the_ledger_needs_and_no_more() {
     assert_eq!(found.ledger.map(|ledger| (ledger.schema, ledger.requests, ledger.servers)), Some((1, 0, 1)));
     let elsewhere = Settings { prefix: "other".to_owned(), ..of(Some("ada"), Some("secret")) };
     assert!(why(RedisStore::open(elsewhere).await).contains("let this user"));
+}
+
+#[tokio::test]
+async fn a_password_that_was_changed_is_read_again_for_the_next_connection() {
+    let Some(server) = own(Options { password: Some("hunter2".to_owned()), ..Options::default() }) else { return };
+    let (way, file) = (Way::to(server.address()), server.folder().join("password"));
+    std::fs::write(&file, "hunter2\n").expect("written");
+    let address = format!("redis://{}", way.address()).parse().expect("an address");
+    let password = Some(Password::File(file.clone()));
+    let store = RedisStore::open(Settings { address, password, ..settings(&server, "ledger") }).await.expect("opened");
+    std::fs::write(&file, "hunter3\n").expect("written");
+    server.ask(&["ACL", "SETUSER", "default", "resetpass", ">hunter3"]);
+    way.cut();
+    ready(&store).await;
+    accepted(&store, &accept(1, "collect", &["a.yaml"])).await;
 }
 
 #[tokio::test]
@@ -310,11 +322,20 @@ async fn a_failover_is_followed() {
         return;
     }
     let set = SentinelSet::start(&Options { password: Some("hunter2".to_owned()), ..Options::default() });
+    let allow = |rights: &[&str]| {
+        for server in [set.primary(), set.replica()] {
+            server.ask(&[&["ACL", "SETUSER", "ada", "on", ">secret"][..], rights].concat());
+        }
+    };
+    allow(&rights("gitfaas"));
     let settings = Settings {
-        password: Some(Secret::new("hunter2")),
-        sentinel_password: Some(Secret::new("hunter2")),
+        user: Some("ada".to_owned()),
+        password: Some(Password::Text(Secret::new("secret"))),
+        sentinel_password: Some(Password::Text(Secret::new("hunter2"))),
         ..Settings::new(set.url().parse().expect("an address"))
     };
+    assert!(why(RedisStore::open(settings.clone()).await).contains("let this user"), "it may not ask which one it is");
+    allow(&["+role"]);
     let store = RedisStore::open(settings.clone()).await.expect("opened");
     assert!(inspect(&settings).await.expect("looked at").warnings().iter().any(|said| said.contains("failover")));
     let accept = accept(1, "collect", &["a.yaml"]);
