@@ -39,7 +39,8 @@ pub trait Store: Send + Sync + 'static {
     /// The secret of this ledger, made once and kept in it.
     fn ledger_key(&self) -> &LedgerKey;
 
-    /// Which life of a server this is: one more than that of the one that opened the ledger before.
+    /// Which life of a server this is: one more than that of the one that opened the ledger before. A store that has lost
+    /// its last moments may give a life another number when that [renews](Self::renew) its lease.
     fn epoch(&self) -> u64;
 
     /// The window of loss: how much of what it acknowledged last it may have lost when it is back after its machine, or

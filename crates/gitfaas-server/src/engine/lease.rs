@@ -77,11 +77,12 @@ impl Engine {
     /// # Errors
     /// The store's. What was held is over when its time is, and then this server leads no more.
     pub async fn renew_lease(&self) -> Result<Duration, EngineError> {
-        let begun = uptime();
+        let (begun, epoch) = (uptime(), self.parts.store.epoch());
         match self.parts.store.renew(self.may_lead()).await {
             Ok(lease) => {
                 let mut held = self.lease.lock();
-                let unbroken = held.unbroken();
+                // What was marked by a life that is another's now may be taken by that one.
+                let unbroken = held.unbroken().filter(|_| self.parts.store.epoch() == epoch);
                 // A broken one is held from the answer on: before it, somebody may have taken what we marked.
                 let since = unbroken.or_else(|| Some(self.now()));
                 *held = Held { since, until: begun.checked_add(lease.lasts), leads: lease.leads };

@@ -11,7 +11,8 @@
 //!   [`StoreError::Damaged`], listings leave it out and log it, and it has no slot. Its request stays.
 //! * **Memory.** Publishes are refused while there is still room for ending what was accepted.
 //! * **Leases** are keys that run out by themselves, by the clock of the Redis. A life of a server is known by its epoch,
-//!   and by a name that no other life has.
+//!   and by a name that no other life has: where Redis has forgotten that it gave the epoch, it is given another one.
+//! * **A Redis that has lost the ledger** takes nothing more until it has its head again, which who has it open gives it.
 
 mod changes;
 mod expire;
@@ -35,6 +36,7 @@ mod write;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -52,6 +54,7 @@ use gitfaas_core::run::{Phase, Run};
 use gitfaas_core::topic::TopicName;
 use jiff::Timestamp;
 use redis::Value;
+use sha1::{Digest as _, Sha1};
 
 pub use self::inspect::{Contents, Durability, Inspection, inspect};
 use self::lease::Room;
@@ -75,7 +78,11 @@ pub struct RedisStore {
     /// What the names of its keys begin with.
     prefix: String,
     key: LedgerKey,
-    epoch: u64,
+    /// The ledger's secret, as Redis has it, and its digest, by which the ledger is known.
+    secret: String,
+    known_by: String,
+    /// Another one when Redis has forgotten that it gave the one before.
+    epoch: AtomicU64,
     /// By which this life is known, also where another one was given its epoch.
     who: String,
     room: Room,
@@ -84,7 +91,7 @@ pub struct RedisStore {
 
 impl std::fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RedisStore").field("epoch", &self.epoch).finish_non_exhaustive()
+        f.debug_struct("RedisStore").field("epoch", &self.epoch()).finish_non_exhaustive()
     }
 }
 
@@ -104,11 +111,14 @@ impl RedisStore {
         let secret = record::hex(&random::<32>()?);
         let answer = link.ask(Ask::once(&scripts::OPEN, &prefix).with(SCHEMA).with(secret)).await?;
         let (word, rest) = reply::outcome(answer)?;
-        let (key, epoch) = opened(&prefix, &word, rest)?;
+        let (secret, key, epoch) = opened(&prefix, &word, rest)?;
+        let epoch = AtomicU64::new(epoch);
         let room = Room::default();
         room.measured(Some(found.used_memory), found.max_memory);
         let window_of_loss = found.window_of_loss().unwrap_or(LONGEST_WINDOW);
-        let store = Self { link, prefix, key, epoch, who: record::hex(&random::<8>()?), room, window_of_loss };
+        let who = record::hex(&random::<8>()?);
+        let known_by = record::hex(&Sha1::digest(&secret));
+        let store = Self { link, prefix, key, secret, known_by, epoch, who, room, window_of_loss };
         store.look_again().await?;
         Ok(store)
     }
@@ -122,17 +132,17 @@ impl RedisStore {
     }
 }
 
-/// What came of opening a ledger: its key, and the number of this life.
-fn opened(prefix: &str, word: &str, rest: Vec<Value>) -> Result<(LedgerKey, u64), StoreError> {
+/// What came of opening a ledger: its secret, as it is kept and as a key, and the number of this life.
+fn opened(prefix: &str, word: &str, rest: Vec<Value>) -> Result<(String, LedgerKey, u64), StoreError> {
     let refused = |why: String| Err(StoreError::Refused(why));
     let mut rest = rest.into_iter();
     match word {
         "open" => {
-            let key = reply::text(rest.next().unwrap_or(Value::Nil))?;
-            let key =
-                record::bytes(&key).ok_or_else(|| record::damaged(&format!("key {prefix}meta"), "it has no secret"))?;
+            let secret = reply::text(rest.next().unwrap_or(Value::Nil))?;
+            let damaged = || record::damaged(&format!("key {prefix}meta"), "it has no secret");
+            let key = record::bytes(&secret).ok_or_else(damaged)?;
             let epoch = reply::number(&rest.next().unwrap_or(Value::Nil))?;
-            Ok((LedgerKey::new(key), epoch))
+            Ok((secret, LedgerKey::new(key), epoch))
         }
         "newer" => refused(format!(
             "the ledger under {prefix} was written by a newer gitfaas (version {} of its keys, this one knows {SCHEMA}): \
@@ -164,7 +174,7 @@ impl Store for RedisStore {
     }
 
     fn epoch(&self) -> u64 {
-        self.epoch
+        self.epoch.load(Ordering::Relaxed)
     }
 
     fn window_of_loss(&self) -> Duration {

@@ -155,6 +155,19 @@ async fn who_cannot_renew_its_lease_in_time_leads_no_more_and_goes_on() {
 }
 
 #[tokio::test]
+async fn a_life_that_goes_on_as_another_has_its_lease_from_then_on() {
+    let Some(two) = Two::start().await else { return };
+    let run = published(two.one()).await;
+    let marked = |at| Run { mark: Some(Mark { holder: "here".to_owned(), epoch: 1, at }), ..run.clone() };
+    let before = two.one().now();
+    assert!(two.one().is_still_ours(&marked(before)).await, "without a look at the ledger");
+    let life = format!("gitfaas:life:{}", two.one().parts.store.epoch());
+    two.redis.ask(&["SET", &life, "another one"]);
+    two.one().renew_lease().await.expect("renewed");
+    assert!(!two.one().is_still_ours(&marked(before)).await, "the other one may have taken it");
+}
+
+#[tokio::test]
 async fn one_key_at_two_servers_at_once_is_one_request() {
     let Some(two) = Two::start().await else { return };
     let publish = |at: &Arc<Engine>| {

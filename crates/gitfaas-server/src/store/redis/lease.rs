@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use redis::Value;
 
-use super::RedisStore;
 use super::inspect::Info;
 use super::link::Ask;
 use super::reply;
 use super::scripts;
-use crate::store::{Lease, StoreError};
+use super::{RedisStore, SCHEMA};
+use crate::store::{Lease, Store as _, StoreError};
 
 /// How long a lease holds.
 const LASTS: Duration = Duration::from_secs(10);
@@ -24,13 +24,10 @@ const BESIDE: u64 = 2048;
 
 impl RedisStore {
     pub(super) async fn write_lease(&self, may_lead: bool) -> Result<Lease, StoreError> {
+        self.link.follow().await;
         let lasts = LASTS.as_millis();
-        let ask = Ask::again(&scripts::RENEW, &self.prefix)
-            .with(&self.who)
-            .with(self.epoch)
-            .with(lasts)
-            .with(u8::from(may_lead));
-        let answer = self.link.ask(ask).await?;
+        let ask = Ask::again(&scripts::RENEW, &self.prefix).with(&self.who).with(self.epoch()).with(lasts);
+        let answer = self.link.ask(ask.with(u8::from(may_lead)).with(&self.known_by)).await?;
         // What is not known leaves everything as it was.
         if let Ok(info) = self.link.about(&["INFO", "memory"]).await.and_then(Info::read) {
             self.room.measured(info.number("used_memory"), info.number("maxmemory"));
@@ -39,37 +36,61 @@ impl RedisStore {
         let mut rest = rest.into_iter();
         match word.as_str() {
             "held" => {
+                self.lives_as(life(rest.next().unwrap_or(Value::Nil))?);
                 let leads = reply::number(&rest.next().unwrap_or(Value::Nil))? > 0;
                 let lives = rest.map(life).collect::<Result<BTreeSet<_>, _>>()?;
                 Ok(Lease { leads, lives, lasts: LASTS })
             }
-            "taken" => {
-                self.room.lost.store(true, Ordering::Relaxed);
-                Err(lost(self.epoch))
+            "headless" => {
+                self.give_head().await?;
+                Err(gone())
             }
+            "another" => Err(another()),
             _ => Err(reply::unexpected()),
         }
     }
 
+    /// From now on this life has this number.
+    fn lives_as(&self, epoch: u64) {
+        let before = self.epoch.swap(epoch, Ordering::Relaxed);
+        if before != epoch {
+            tracing::warn!(
+                before,
+                epoch,
+                "redis has forgotten that this server began its life; it goes on as another one"
+            );
+        }
+    }
+
+    async fn give_head(&self) -> Result<(), StoreError> {
+        tracing::error!("redis has lost the ledger, with all that was acknowledged; it begins anew");
+        let ask = Ask::again(&scripts::HEAD, &self.prefix).with(SCHEMA).with(&self.secret).with(self.epoch());
+        self.link.ask(ask).await.map(drop)
+    }
+
     /// What gives the leases back.
     pub(super) fn leaving(&self) -> Ask<'_> {
-        Ask::again(&scripts::LEAVE, &self.prefix).with(&self.who).with(self.epoch)
+        Ask::again(&scripts::LEAVE, &self.prefix).with(&self.who).with(self.epoch())
     }
 
     pub(super) async fn check_ready(&self) -> Result<(), StoreError> {
-        if self.room.lost.load(Ordering::Relaxed) {
-            return Err(lost(self.epoch));
-        }
-        self.link.ask(Ask::again(&scripts::READY, &self.prefix)).await.map(drop)
+        let answer = self.link.ask(Ask::again(&scripts::READY, &self.prefix).with(&self.known_by)).await?;
+        if reply::outcome(answer)?.0 == "ready" { Ok(()) } else { Err(gone()) }
     }
 }
 
-/// That the number of this life is another server's.
-fn lost(epoch: u64) -> StoreError {
-    StoreError::Unavailable(format!(
-        "redis has forgotten that this server began its life {epoch}, and another one has that number now: \
-         restart this server"
-    ))
+/// That the head of the ledger is not there, or not the one that was opened.
+pub(super) fn gone() -> StoreError {
+    StoreError::Unavailable(
+        "redis has not the ledger that was opened: it has lost it, or another one is in its place".to_owned(),
+    )
+}
+
+fn another() -> StoreError {
+    StoreError::Unavailable(
+        "redis has another ledger in place of the one that was opened: bring that one back, or restart this server"
+            .to_owned(),
+    )
 }
 
 fn life(epoch: Value) -> Result<u64, StoreError> {
@@ -82,8 +103,6 @@ pub(super) struct Room {
     /// Bytes that may be taken yet, and whether that is known.
     left: AtomicU64,
     bounded: AtomicBool,
-    /// Whether this life has lost its number.
-    lost: AtomicBool,
 }
 
 impl Room {

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::primary;
 use super::reply::{self, failure};
 use super::scripts::Script;
-use super::settings::Settings;
+use super::settings::{Place, Settings};
 use crate::store::StoreError;
 
 /// How long a connection may take until it can be used.
@@ -112,6 +112,8 @@ pub(super) struct Link {
 /// A connection that stands, as far as it is known.
 struct Line {
     connection: MultiplexedConnection,
+    /// Where it goes to.
+    to: String,
 }
 
 /// What is to be done about a failure.
@@ -242,8 +244,8 @@ impl Link {
             return Err(error.clone());
         }
         match self.connect().await {
-            Ok(connection) => {
-                let line = Arc::new(Line { connection });
+            Ok((connection, to)) => {
+                let line = Arc::new(Line { connection, to });
                 self.current.store(Some(line.clone()));
                 *failed = None;
                 Ok(line)
@@ -255,9 +257,23 @@ impl Link {
         }
     }
 
-    async fn connect(&self) -> Result<MultiplexedConnection, StoreError> {
+    async fn connect(&self) -> Result<(MultiplexedConnection, String), StoreError> {
         let client = primary::find(&self.settings).await?;
-        connection(&client, ANSWERING).await
+        Ok((connection(&client, ANSWERING).await?, place(&client)))
+    }
+
+    /// Gives up a connection to what the Sentinels do not take for the primary any more. It may not know yet, and what it
+    /// takes meanwhile is lost.
+    pub(super) async fn follow(&self) {
+        let (Some(line), Place::Sentinels(..)) = (self.current.load_full(), self.settings.address.place()) else {
+            return;
+        };
+        if let Ok(client) = primary::find(&self.settings).await
+            && place(&client) != line.to
+        {
+            tracing::warn!(before = line.to, now = place(&client), "the Sentinels name another primary");
+            self.give_up(&line);
+        }
     }
 
     fn give_up(&self, line: &Arc<Line>) {
@@ -275,9 +291,13 @@ pub(super) async fn connection(client: &Client, answering: Duration) -> Result<M
     client.get_multiplexed_async_connection_with_config(&config).await.map_err(|error| cannot_connect(client, &error))
 }
 
+fn place(client: &Client) -> String {
+    client.get_connection_info().addr().to_string()
+}
+
 /// Why there is no connection, with where it was to go.
 pub(super) fn cannot_connect(client: &Client, error: &RedisError) -> StoreError {
-    let place = client.get_connection_info().addr();
+    let place = place(client);
     match failure(error) {
         StoreError::Unavailable(why) => StoreError::Unavailable(format!("no connection to {place}: {why}")),
         other => other,

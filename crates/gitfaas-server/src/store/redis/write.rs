@@ -13,6 +13,7 @@ use redis::Value;
 
 use super::RedisStore;
 use super::index::{self, Place};
+use super::lease;
 use super::link::Ask;
 use super::record::{self, encode, hex};
 use super::reply;
@@ -106,6 +107,7 @@ fn acceptance(word: &str, rest: Vec<Value>) -> Result<Acceptance, StoreError> {
         ("contradicts", _) => Ok(Acceptance::Contradicts(held_by()?)),
         ("full", "topic") => Ok(Acceptance::Full(Bound::Topic)),
         ("full", _) => Ok(Acceptance::Full(Bound::All)),
+        ("gone", _) => Err(lease::gone()),
         ("taken", _) => {
             Err(StoreError::Unavailable("what is accepted has the id of something in the ledger".to_owned()))
         }
@@ -164,6 +166,7 @@ impl<'a> Spelled<'a> {
             .with(room.in_all)
             .with(queued)
             .with(if queued > 0 { "queue" } else { "" })
+            .with(&store.known_by)
             .bytes(self.request.as_bytes())
             .bytes(payload)
             .with(ids.join(" "))

@@ -1,16 +1,19 @@
 -- Writes a request with its runs, or nothing. ARGV after the prefix: who, whether it is sent once more, request, topic,
 -- key, fingerprint, the score until which nothing may be due in the topic's line, room in the topic and in all, how many
--- are queued, what to tell, the request's record, its payload, the ids of its runs, how many; a run's id, record,
+-- are queued, what to tell, by what the ledger is known, the request's record, its payload, the ids of its runs, how many; a run's id, record,
 -- manifests, and when it ended, for each; then set, score and member of each place in an index.
 local who, again, id, topic = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local key, fingerprint, received = ARGV[6], ARGV[7], ARGV[8]
 local room, room_in_all, queued = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
-local count, first = tonumber(ARGV[16]), 17
+local count, first = tonumber(ARGV[17]), 18
 local places = first + count * 4
 local request = 'request:' .. id
 
-if again == '1' and field(request, 'record') == ARGV[13] then
+if again == '1' and field(request, 'record') == ARGV[14] then
   return {'new'}
+end
+if known_by() ~= ARGV[13] then
+  return {'gone'}
 end
 if key ~= '' then
   if foreign('key:' .. key, 'hash') then
@@ -57,7 +60,7 @@ if queued > 0 then
   end
 end
 
-redis.call('HSET', P .. request, 'record', ARGV[13], 'payload', ARGV[14], 'runs', ARGV[15], 'key', key)
+redis.call('HSET', P .. request, 'record', ARGV[14], 'payload', ARGV[15], 'runs', ARGV[16], 'key', key)
 if key ~= '' then
   redis.call('HSET', P .. 'key:' .. key, 'request', id, 'fingerprint', fingerprint)
 end

@@ -28,6 +28,12 @@ local function field(key, name)
   return value
 end
 
+-- By what a ledger is known: a digest of its secret. False where there is none.
+local function known_by()
+  local secret = field('meta', 'key')
+  return type(secret) == 'string' and redis.sha1hex(secret)
+end
+
 -- Tells the other servers.
 local function tell(who, what)
   if what ~= '' then

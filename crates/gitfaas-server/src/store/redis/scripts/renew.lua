@@ -1,17 +1,27 @@
--- Renews the lease of a life, and that of leading. ARGV after the prefix: who, epoch, for how many milliseconds,
--- and 1 if it may lead.
+-- Renews the lease of a life, and that of leading. ARGV after the prefix: who, epoch, for how many milliseconds, 1 if it may
+-- lead, by what the ledger is known. Answers which epoch it has from now on, whether it leads, and who lives.
 local who, epoch, lasts, may_lead = ARGV[2], ARGV[3], ARGV[4], ARGV[5] == '1'
-local life = 'life:' .. epoch
-for key, kind in pairs({[life] = 'string', leader = 'string', lives = 'zset'}) do
+if redis.call('EXISTS', P .. 'meta') == 0 then
+  return {'headless'}
+end
+if known_by() ~= ARGV[6] then
+  return {'another'}
+end
+for key, kind in pairs({['life:' .. epoch] = 'string', leader = 'string', lives = 'zset'}) do
   if foreign(key, kind) then
     return refuse(key)
   end
 end
--- After a failover that lost its opening, the epoch may have been given to another one.
-local holder = redis.call('GET', P .. life)
+-- What lost its last moments has forgotten that it gave this epoch, and may have given it to another one.
+local last = tonumber(redis.call('HGET', P .. 'meta', 'epoch') or '') or 0
+local holder = redis.call('GET', P .. 'life:' .. epoch)
 if holder and holder ~= who then
-  return {'taken'}
+  epoch = tostring(math.max(last, tonumber(epoch)) + 1)
 end
+if tonumber(epoch) > last then
+  redis.call('HSET', P .. 'meta', 'epoch', epoch)
+end
+local life = 'life:' .. epoch
 redis.call('SET', P .. life, who, 'PX', lasts)
 redis.call('ZADD', P .. 'lives', epoch, epoch)
 local leader = redis.call('GET', P .. 'leader')
@@ -21,7 +31,7 @@ elseif may_lead and (not leader or leader == who) then
   redis.call('SET', P .. 'leader', who, 'PX', lasts)
   leader = who
 end
-local found = {'held', may_lead and leader == who and 1 or 0}
+local found = {'held', epoch, may_lead and leader == who and 1 or 0}
 for _, other in ipairs(redis.call('ZRANGE', P .. 'lives', 0, -1)) do
   if redis.call('EXISTS', P .. 'life:' .. other) == 1 then
     found[#found + 1] = other

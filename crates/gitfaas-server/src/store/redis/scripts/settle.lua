@@ -1,7 +1,7 @@
 -- Replaces a run's record, if it is still the one that is said, and its places in the indexes. ARGV after the prefix:
 -- who, whether it is sent once more, run, request, topic, record before and after, manifests or nothing, when it ended,
--- whether it is a dead letter, the try whose logs are captured or nothing, whether its request's end may have changed, how many of the topic may be live or nothing,
--- whether the topic's line or slots change, what to tell, how many places it leaves; set and member of each, then set,
+-- whether it is a dead letter, the try whose logs are captured or nothing, whether its request's end may have changed, how
+-- many of the topic may be live or nothing, whether the topic's line or slots change, what to tell, how many places it leaves; set and member of each, then set,
 -- score and member of each place it takes.
 local who, again, id, topic = ARGV[2], ARGV[3], ARGV[4], ARGV[6]
 local before, after, manifests = ARGV[7], ARGV[8], ARGV[9]

@@ -75,17 +75,60 @@ async fn a_lease_that_ran_out_is_anothers_and_a_life_comes_back_without_it() {
 }
 
 #[tokio::test]
-async fn a_life_whose_number_was_given_to_another_serves_no_more() {
+async fn a_life_whose_number_was_given_to_another_goes_on_with_another_number() {
     let Some(ground) = Prefix::if_there() else { return };
-    let one = ground.store().await;
-    one.renew(true).await.expect("renewed");
-    // As after a failover to a replica that had not heard of this life.
+    let (one, last) = (ground.store().await, ground.store().await);
+    last.renew(true).await.expect("renewed");
+    // As after a failover to a replica that had not heard of the last one.
     ground.ask(&["HINCRBY", &ground.key("meta"), "epoch", "-1"]);
+    ground.ask(&["DEL", &ground.key(&format!("life:{}", last.epoch()))]);
     let other = ground.store().await;
-    assert_eq!(one.epoch(), other.epoch());
-    assert!(matches!(other.renew(true).await, Err(StoreError::Unavailable(why)) if why.contains("restart")));
-    assert!(other.ready().await.is_err());
-    assert_eq!(one.ready().await, Ok(()));
+    let both = other.epoch();
+    assert_eq!(last.epoch(), both);
+    other.renew(true).await.expect("renewed");
+    let lease = last.renew(true).await.expect("it recovers by itself");
+    assert!(last.epoch() > both, "{} and {both}", last.epoch());
+    assert_eq!(lease.lives, [both, last.epoch()].into());
+    assert_eq!((other.ready().await, last.ready().await), (Ok(()), Ok(())));
+    // And what was forgotten is not given again.
+    ground.ask(&["HSET", &ground.key("meta"), "epoch", "1"]);
+    last.renew(true).await.expect("renewed");
+    let next = ground.store().await;
+    assert!(next.epoch() > last.epoch());
+    assert!(one.renew(true).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_redis_that_has_lost_the_ledger_takes_nothing_before_it_has_its_head_again() {
+    let Some(ground) = Prefix::if_there() else { return };
+    let store = ground.store().await;
+    let run = accepted(&*store, &accept(1, "collect", &["a.yaml"])).await.remove(0);
+    let forget = || {
+        for key in ground.ask(&["KEYS", &ground.key("*")]).lines() {
+            ground.ask(&["DEL", key]);
+        }
+    };
+    forget();
+    let unavailable = |refused: Result<(), StoreError>| {
+        assert!(matches!(&refused, Err(StoreError::Unavailable(why)) if why.contains("ledger")), "{refused:?}");
+    };
+    unavailable(store.accept(accept(2, "collect", &["a.yaml"])).await.map(drop));
+    unavailable(store.ready().await);
+    assert_eq!(ground.ask(&["KEYS", &ground.key("*")]), "", "what no ledger would have is not written");
+    unavailable(store.renew(true).await.map(drop));
+    assert!(store.renew(true).await.expect("renewed").leads);
+    assert_eq!(store.ready().await, Ok(()));
+    accepted(&*store, &accept(2, "collect", &["a.yaml"])).await;
+    assert_eq!(store.run(run.id).await, Ok(None));
+    let next = ground.store().await;
+    assert_eq!(next.ledger_key(), store.ledger_key());
+    assert!(next.epoch() > store.epoch());
+    // Where somebody else was quicker, it is another ledger, and tokens of this one are worth nothing there.
+    forget();
+    let other = ground.store().await;
+    unavailable(store.renew(true).await.map(drop));
+    unavailable(store.accept(accept(3, "collect", &["a.yaml"])).await.map(drop));
+    assert_eq!(other.ready().await, Ok(()));
 }
 
 /// What comes next, without what has come of other things in between.
