@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::StreamExt as _;
+use tokio::sync::watch;
 
 use super::{Engine, EngineError, ErrorCode, jitter};
 use crate::store::Change;
@@ -31,14 +32,20 @@ impl Engine {
         let mut changes = self.parts.store.changes();
         // How often the gates could not be read; `None` when they are as the ledger has them.
         let mut unread: Option<u32> = None;
+        let mut listened = false;
         loop {
             let wait = unread.map(|failures| self.settings.backoff.wait(failures, jitter()));
             tokio::select! {
-                change = changes.next() => match change {
-                    None => return,
-                    Some(change) if self.take_change(change) => unread = Some(0),
-                    Some(_) => continue,
-                },
+                change = changes.next() => {
+                    let Some(change) = change else { return };
+                    if change == Change::Missed && std::mem::replace(&mut listened, true) {
+                        self.may_be_behind();
+                    }
+                    if !self.take_change(change) {
+                        continue;
+                    }
+                    unread = Some(0);
+                }
                 () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
             }
             let Some(failures) = unread else { continue };
@@ -51,6 +58,19 @@ impl Engine {
             };
             self.queued.notify_one();
         }
+    }
+
+    /// Who could not listen for a while may have missed that the ledger lost its last moments.
+    fn may_be_behind(&self) {
+        if !self.parts.store.window_of_loss().is_zero() {
+            self.behind.send_replace(());
+        }
+    }
+
+    /// Changes when the ledger may have lost its last moments: what it was told of the cluster then, and what became of
+    /// runs that it says are being applied.
+    pub fn behind(&self) -> watch::Receiver<()> {
+        self.behind.subscribe()
     }
 
     /// Wakes whom it concerns; true when gates may have changed.

@@ -46,6 +46,7 @@ async fn watch(engine: &Arc<Engine>, cluster: &Arc<dyn Cluster>) {
     let (mut told, mut synced, mut rounds) = (Told::default(), false, JoinSet::new());
     let mut round = tokio::time::interval(ROUND);
     round.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut behind = engine.behind();
     let mut events = cluster.watch();
     loop {
         let event = tokio::select! {
@@ -55,6 +56,8 @@ async fn watch(engine: &Arc<Engine>, cluster: &Arc<dyn Cluster>) {
                 continue;
             }
             _ = rounds.join_next(), if !rounds.is_empty() => continue,
+            // What it told and the ledger lost it tells no more, unless it is asked for everything.
+            Ok(()) = behind.changed() => break,
         };
         match event {
             None => break,

@@ -3,7 +3,7 @@
 use gitfaas_core::gate::Pauser;
 use gitfaas_core::id::RequestId;
 use gitfaas_core::idempotency::{IdempotencyKey, KeyKind};
-use gitfaas_fixtures::{Options, RedisServer};
+use gitfaas_fixtures::{Fsync, Options, RedisServer};
 
 use super::*;
 use crate::store::Marking;
@@ -136,6 +136,22 @@ async fn a_pause_at_one_server_holds_a_topic_at_each() {
 }
 
 #[tokio::test]
+async fn a_ledger_that_may_have_lost_its_last_moments_is_told_everything_anew() {
+    let lossy = Options { fsync: Fsync::EverySecond, ..Options::default() };
+    for (options, loses) in [(lossy, true), (Options::default(), false)] {
+        let Some(two) = Two::start_over(options).await else { return };
+        let (mut changes, _hearing) = hears(&two.other, RequestId::from_bytes([1; 16])).await;
+        let mut behind = two.other.behind();
+        two.redis.restart();
+        soon(changes.changed()).await;
+        if loses {
+            soon(behind.changed()).await.expect("it is told");
+        }
+        assert!(!behind.has_changed().expect("the engine is there"));
+    }
+}
+
+#[tokio::test]
 async fn who_cannot_renew_its_lease_in_time_leads_no_more_and_goes_on() {
     let Some(two) = Two::start().await else { return };
     two.redis.kill();
@@ -235,7 +251,7 @@ async fn what_another_server_may_know_already_is_not_refused_for_good() {
 
 #[tokio::test]
 async fn a_job_is_let_go_only_when_its_end_cannot_be_forgotten_any_more() {
-    let everysec = Options { fsync: gitfaas_fixtures::Fsync::EverySecond, ..Options::default() };
+    let everysec = Options { fsync: Fsync::EverySecond, ..Options::default() };
     let Some(two) = Two::start_over(everysec).await else { return };
     let one = two.one();
     let run = published(one).await;
