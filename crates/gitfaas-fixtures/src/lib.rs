@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod authority;
+mod power;
 pub mod program;
 pub mod redis;
 pub mod sentinel;

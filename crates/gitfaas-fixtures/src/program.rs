@@ -11,6 +11,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// How long a program may take to say what is waited for.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// How often it is looked for what cannot be waited for.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Where a program is: on the PATH, or where Debian puts those that serve.
 pub fn find(program: &str) -> Option<PathBuf> {
@@ -45,6 +47,18 @@ pub fn output(command: &mut Command) -> String {
     let said = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
     assert!(output.status.success(), "{command:?}: {said}{}", String::from_utf8_lossy(&output.stderr));
     said
+}
+
+/// What `look` finds, once it finds something; fails with `what` when it never does.
+pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
+        std::thread::park_timeout(LOOK);
+    }
 }
 
 /// A program that runs, and what it has said so far on both of its outputs. Killed when it is dropped.

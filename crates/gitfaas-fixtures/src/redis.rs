@@ -11,7 +11,13 @@ use tempfile::TempDir;
 
 use crate::address;
 use crate::authority::Authority;
+use crate::power;
 use crate::program::{self, Process};
+
+/// How the name of the file ends that a Redis writes to.
+const LOG: &str = ".incr.aof";
+/// Where it is recorded what a Redis writes that can lose its power.
+const RECORD: &str = "written";
 
 /// When what was written is on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,6 +44,8 @@ pub struct Options {
     pub max_memory: Option<u64>,
     /// Whose replica it is at first.
     pub replica_of: Option<SocketAddr>,
+    /// Whether it can [lose its power](RedisServer::lose_power), for which it is watched by `strace`.
+    pub loses_power: bool,
     /// More lines of its file of settings.
     pub more: Vec<String>,
 }
@@ -85,6 +93,10 @@ impl Options {
         if let Some(primary) = self.replica_of {
             line(format_args!("replicaof {} {}", primary.ip(), primary.port()));
         }
+        if self.loses_power {
+            // One file has all that is written from the beginning.
+            line(format_args!("auto-aof-rewrite-percentage 0"));
+        }
         for more in &self.more {
             line(format_args!("{more}"));
         }
@@ -103,7 +115,7 @@ impl RedisServer {
         let address = address::own(6379);
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("redis.conf"), options.file(address)).expect("written");
-        let process = Mutex::new(Some(run(folder.path())));
+        let process = Mutex::new(Some(run(folder.path(), &options)));
         Self { address, options, process, folder }
     }
 
@@ -128,6 +140,25 @@ impl RedisServer {
         drop(self.process.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
+    /// Takes its power away: it is killed, and what it had not synced is gone from its files. Gives how many bytes that
+    /// were.
+    pub fn lose_power(&self) -> u64 {
+        let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        let killed = process.take().expect("it runs");
+        let number = killed.id();
+        drop(killed);
+        let lost = program::until("what was written is recorded", || {
+            power::unsynced(&self.folder.path().join(RECORD), number, LOG)
+        });
+        let files = std::fs::read_dir(self.folder.path().join("appendonlydir")).expect("a folder");
+        let mut logs = files.map(|file| file.expect("a file").path());
+        let log = logs.find(|path| path.to_string_lossy().ends_with(LOG)).expect("a log");
+        let log = std::fs::File::options().write(true).open(log).expect("a log");
+        let length = log.metadata().expect("a length").len();
+        log.set_len(length.checked_sub(lost).expect("it was written to it")).expect("cut");
+        lost
+    }
+
     /// Stops it where it is: it keeps its connections, and answers nothing.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
@@ -142,7 +173,7 @@ impl RedisServer {
     pub fn restart(&self) {
         let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
         drop(process.take());
-        *process = Some(run(self.folder.path()));
+        *process = Some(run(self.folder.path(), &self.options));
     }
 
     /// Waits until it has logged a line with each of these in it, since it was started last.
@@ -153,13 +184,9 @@ impl RedisServer {
 
     /// Gives it a command with the program for it, and gives what that prints.
     pub fn ask(&self, command: &[&str]) -> String {
-        let mut cli = Command::new(program::find("redis-cli").expect("redis-cli is installed"));
-        cli.args(["-h", &self.address.ip().to_string(), "-p", &self.address.port().to_string()]);
+        let mut cli = ask(self.address, self.options.password.as_deref());
         if let Some(authority) = &self.options.authority {
             cli.arg("--tls").arg("--cacert").arg(authority.certificate());
-        }
-        if let Some(password) = &self.options.password {
-            cli.env("REDISCLI_AUTH", password);
         }
         program::output(cli.args(command))
     }
@@ -170,9 +197,24 @@ impl RedisServer {
     }
 }
 
-fn run(folder: &Path) -> Process {
+/// The program that gives a Redis, or a Sentinel, commands.
+pub(crate) fn ask(address: SocketAddr, password: Option<&str>) -> Command {
+    let mut cli = Command::new(program::find("redis-cli").expect("redis-cli is installed"));
+    cli.args(["-h", &address.ip().to_string(), "-p", &address.port().to_string()]);
+    if let Some(password) = password {
+        cli.env("REDISCLI_AUTH", password);
+    }
+    cli
+}
+
+fn run(folder: &Path, options: &Options) -> Process {
     let program = program::find("redis-server").expect("redis-server is installed");
-    let process = Process::start(&program, folder, &["redis.conf"]);
+    let process = if options.loses_power {
+        let strace = program::find("strace").expect("strace is installed");
+        Process::start(&strace, folder, &power::recorded(RECORD, &program.to_string_lossy(), &["redis.conf"]))
+    } else {
+        Process::start(&program, folder, &["redis.conf"])
+    };
     process.says(&["Ready to accept connections"]);
     process
 }
@@ -192,6 +234,23 @@ mod tests {
         server.go_on();
         server.restart();
         assert_eq!(server.ask(&["GET", "one"]), "1");
+    }
+
+    #[test]
+    fn what_was_not_synced_is_gone_without_power() {
+        if !RedisServer::is_there("power that is lost") || !program::are_there("power that is lost", &["strace"]) {
+            return;
+        }
+        let server = RedisServer::start(Options { fsync: Fsync::No, loses_power: true, ..Options::default() });
+        assert_eq!(server.ask(&["SET", "one", "1"]), "OK");
+        server.ask(&["CONFIG", "SET", "appendfsync", "always"]);
+        assert_eq!(server.ask(&["SET", "two", "2"]), "OK");
+        server.ask(&["CONFIG", "SET", "appendfsync", "no"]);
+        assert_eq!(server.ask(&["SET", "three", "3"]), "OK");
+        assert!(server.lose_power() > 0);
+        server.restart();
+        assert_eq!(server.ask(&["MGET", "one", "two", "three"]), "1\n2");
+        assert_eq!(server.lose_power(), 0);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::address;
 use crate::program::{self, Process};
-use crate::redis::{Options, RedisServer};
+use crate::redis::{self, Options, RedisServer};
 
 /// What the Sentinels call the primary.
 pub const NAME: &str = "ledger";
@@ -24,6 +24,7 @@ pub struct SentinelSet {
 #[derive(Debug)]
 struct Sentinel {
     address: SocketAddr,
+    password: Option<String>,
     process: Process,
     _folder: TempDir,
 }
@@ -57,6 +58,22 @@ impl SentinelSet {
         &self.servers[1]
     }
 
+    /// What the Sentinels take for the primary now, and the other one.
+    pub fn now(&self) -> [&RedisServer; 2] {
+        let [first, second] = &self.servers;
+        if self.sentinels[0].names_primary() == first.address() { [first, second] } else { [second, first] }
+    }
+
+    /// Waits until the primary has its replica, which has all that it has, and the Sentinels would take it.
+    pub fn whole(&self) {
+        program::until("the replica follows", || {
+            let [primary, replica] = self.now();
+            let follows = primary.ask(&["INFO", "replication"]).contains("state=online");
+            let taken = self.sentinels.iter().all(|sentinel| sentinel.takes(replica.address()));
+            (follows && taken).then_some(())
+        });
+    }
+
     /// The addresses of the Sentinels.
     pub fn sentinels(&self) -> Vec<SocketAddr> {
         self.sentinels.iter().map(|sentinel| sentinel.address).collect()
@@ -77,6 +94,26 @@ impl SentinelSet {
 }
 
 impl Sentinel {
+    fn ask(&self, words: &[&str]) -> String {
+        program::output(redis::ask(self.address, self.password.as_deref()).args(words))
+    }
+
+    fn names_primary(&self) -> SocketAddr {
+        let named = self.ask(&["SENTINEL", "get-master-addr-by-name", NAME]);
+        let (ip, port) = named.split_once('\n').expect("an address and a port");
+        SocketAddr::new(ip.parse().expect("an address"), port.parse().expect("a port"))
+    }
+
+    /// Whether it could make a server the primary.
+    fn takes(&self, replica: SocketAddr) -> bool {
+        let told = self.ask(&["SENTINEL", "replicas", NAME]);
+        let mut lines = told.lines();
+        let known = lines.any(|line| line == replica.to_string());
+        known
+            && lines.skip_while(|line| *line != "flags").nth(1) == Some("slave")
+            && told.contains("master-link-status\nok")
+    }
+
     fn start(primary: SocketAddr, options: &Options) -> Self {
         let address = address::own(26379);
         let folder = tempfile::tempdir().expect("a folder");
@@ -97,7 +134,7 @@ impl Sentinel {
         let program = program::find("redis-sentinel").expect("redis-sentinel is installed");
         let process = Process::start(&program, folder.path(), &["sentinel.conf"]);
         process.says(&["+monitor master "]);
-        Self { address, process, _folder: folder }
+        Self { address, password: options.password.clone(), process, _folder: folder }
     }
 }
 
@@ -117,5 +154,6 @@ mod tests {
         set.switched(1);
         assert!(set.replica().ask(&["ROLE"]).starts_with("master"));
         assert_eq!(set.replica().ask(&["GET", "one"]), "1");
+        assert_eq!(set.now().map(RedisServer::address), [set.replica(), set.primary()].map(RedisServer::address));
     }
 }

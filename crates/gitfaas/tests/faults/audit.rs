@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
 /// How many findings of a kind are shown.
 const SHOWN: usize = 20;
@@ -17,6 +18,8 @@ pub(crate) struct Acknowledged {
     pub(crate) message: String,
     pub(crate) topic: String,
     pub(crate) request: String,
+    /// When, from the beginning of the notes.
+    pub(crate) at: Duration,
 }
 
 /// A request of the ledger, however that was read.
@@ -142,7 +145,7 @@ pub(crate) fn audit(evidence: &Evidence) -> Report {
 fn acknowledgements(evidence: &Evidence, report: &mut Report) {
     let kept: BTreeMap<&str, &Request> = evidence.kept.iter().map(|request| (request.id.as_str(), request)).collect();
     let mut told: BTreeMap<&str, &str> = BTreeMap::new();
-    for Acknowledged { message, topic, request } in &evidence.acknowledged {
+    for Acknowledged { message, topic, request, .. } in &evidence.acknowledged {
         match kept.get(request.as_str()) {
             None => {
                 report.lost.push(format!("request {request} of message {message} was acknowledged, and is not kept"));

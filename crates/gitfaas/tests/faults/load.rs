@@ -75,6 +75,11 @@ impl Load {
         self.up.send_replace(urls.into_iter().map(|url| (url, time)).collect());
     }
 
+    /// What publishers note.
+    pub(crate) fn notes(&self) -> &Notes {
+        &self.shared.notes
+    }
+
     /// How many messages were acknowledged so far.
     pub(crate) fn acknowledged(&self) -> u64 {
         self.shared.acknowledged.load(Ordering::Relaxed)

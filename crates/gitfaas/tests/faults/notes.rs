@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::audit::Acknowledged;
 
@@ -11,18 +12,25 @@ use crate::audit::Acknowledged;
 pub(crate) struct Notes {
     path: PathBuf,
     file: Mutex<File>,
+    begun: Instant,
 }
 
 impl Notes {
     /// New ones, in a file that there is not.
     pub(crate) fn new(path: PathBuf) -> Self {
         let file = Mutex::new(File::create_new(&path).expect("a file"));
-        Self { path, file }
+        Self { path, file, begun: Instant::now() }
     }
 
     /// That a message was accepted as this request.
     pub(crate) fn acknowledged(&self, message: &str, topic: &str, request: &str) {
-        self.write(&format!("acknowledged {message} {topic} {request}\n"));
+        let now = self.now().as_millis();
+        self.write(&format!("acknowledged {message} {topic} {request} {now}\n"));
+    }
+
+    /// How long ago the first note could have been made.
+    pub(crate) fn now(&self) -> Duration {
+        self.begun.elapsed()
     }
 
     /// That nobody knows what became of a message that is not sent again.
@@ -45,10 +53,11 @@ fn read(path: &Path) -> (Vec<Acknowledged>, usize) {
     let (mut acknowledged, mut perhaps) = (Vec::new(), 0);
     for line in text.lines() {
         match line.split(' ').collect::<Vec<_>>()[..] {
-            ["acknowledged", message, topic, request] => acknowledged.push(Acknowledged {
+            ["acknowledged", message, topic, request, at] => acknowledged.push(Acknowledged {
                 message: message.to_owned(),
                 topic: topic.to_owned(),
                 request: request.to_owned(),
+                at: Duration::from_millis(at.parse().expect("a time")),
             }),
             ["perhaps", _, _] => perhaps += 1,
             _ => panic!("a note that nobody wrote: {line}"),

@@ -2,6 +2,8 @@
 //! killed, paused and cut off at random in the middle of publishes.
 
 mod ground;
+mod keeper;
+mod lossy;
 mod rolling;
 
 use std::collections::{BTreeMap, BTreeSet};

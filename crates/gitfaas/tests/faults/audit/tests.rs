@@ -17,7 +17,7 @@ fn whole() -> Evidence {
 }
 
 fn acknowledged(message: &str, request: &str) -> Acknowledged {
-    Acknowledged { message: message.to_owned(), topic: "t".to_owned(), request: request.to_owned() }
+    Acknowledged { message: message.to_owned(), topic: "t".to_owned(), request: request.to_owned(), at: Duration::ZERO }
 }
 
 fn request(id: &str, message: &str) -> Request {

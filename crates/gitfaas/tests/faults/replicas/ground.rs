@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
-use gitfaas_fixtures::{Options, RedisServer, Way};
+use gitfaas_fixtures::{Options, Way};
 use rustix::process::Signal;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
+use super::keeper::Keeper;
 use crate::audit::{Evidence, Made, Makes};
 use crate::chance::Chance;
 use crate::ledger;
@@ -80,7 +81,7 @@ struct Replica {
 /// The servers, and everything they stand on.
 pub(super) struct Ground {
     replicas: Vec<Replica>,
-    redis: RedisServer,
+    pub(super) keeper: Keeper,
     ending: JoinHandle<()>,
     witness: Witness,
     namespace: Arc<Namespace>,
@@ -94,31 +95,33 @@ impl Ground {
     /// Three servers that are ready, with topics whose Jobs start no pod and are ended by the test; where that is not
     /// possible, `what` is left out.
     pub(super) async fn new(what: &str, options: Options) -> Option<Self> {
-        Self::over(what, options, "0s").await
+        Self::over(what, || Keeper::one(what, options), "0s").await
+    }
+
+    /// The same over whatever keeps the ledger.
+    pub(super) async fn on(what: &str, keeper: impl FnOnce() -> Option<Keeper>) -> Option<Self> {
+        Self::over(what, keeper, "0s").await
     }
 
     /// The same with servers that serve on for so long when they are stopped.
     pub(super) async fn leaving(what: &str, leave: &'static str) -> Option<Self> {
-        Self::over(what, Options::default(), leave).await
+        Self::over(what, || Keeper::one(what, Options::default()), leave).await
     }
 
-    async fn over(what: &str, options: Options, leave: &'static str) -> Option<Self> {
+    async fn over(what: &str, keeper: impl FnOnce() -> Option<Keeper>, leave: &'static str) -> Option<Self> {
         let namespace = Namespace::new(what).await?;
-        if !RedisServer::is_there(what) {
-            return None;
-        }
-        let (redis, folder) = (RedisServer::start(options), tempfile::tempdir().expect("a folder"));
+        let (keeper, folder) = (keeper()?, tempfile::tempdir().expect("a folder"));
         let (witness, namespace) = (Witness::of(&namespace).await, Arc::new(namespace));
         let repository = functions();
         let mut replicas = Vec::new();
         for number in 0..SERVERS {
-            let (way, data) = (Way::to(redis.address()), folder.path().join(number.to_string()));
-            let mut command = command(&namespace, &repository, &way, (&data, 0));
+            let (way, data) = (keeper.way(), folder.path().join(number.to_string()));
+            let mut command = command(&namespace, &repository, &keeper.url(&way), (&data, 0));
             command.args(["--leave-wait", leave]);
             replicas.push(Replica { server: Server::launch(command, data).ready().await, way });
         }
         let ending = tokio::spawn(end_jobs(Arc::clone(&namespace)));
-        Some(Self { replicas, redis, ending, witness, namespace, repository, leave, folder })
+        Some(Self { replicas, keeper, ending, witness, namespace, repository, leave, folder })
     }
 
     /// Where all servers are.
@@ -145,14 +148,14 @@ impl Ground {
     pub(super) fn start_again(&mut self, number: usize) {
         let Replica { server, way } = &mut self.replicas[number];
         let (data, port) = (server.data.clone(), server.port());
-        let mut command = command(&self.namespace, &self.repository, way, (&data, port));
+        let mut command = command(&self.namespace, &self.repository, &self.keeper.url(way), (&data, port));
         command.args(["--leave-wait", self.leave]);
         server.start_again(command);
     }
 
     /// What the messages of all requests in the ledger are.
     pub(super) fn messages(&self) -> Vec<String> {
-        ledger::of_redis(&self.redis).into_iter().map(|request| request.message).collect()
+        ledger::of_redis(self.keeper.primary()).into_iter().map(|request| request.message).collect()
     }
 
     /// Which server leads.
@@ -225,8 +228,8 @@ impl Ground {
             }
             Fault::CutLeaderOff => replica.way.close(),
             Fault::CutAll => self.replicas.iter().for_each(|replica| replica.way.cut()),
-            Fault::KillRedis => self.redis.kill(),
-            Fault::PauseRedis => self.redis.pause(),
+            Fault::KillRedis => self.keeper.primary().kill(),
+            Fault::PauseRedis => self.keeper.primary().pause(),
         }
         let mut left = self.urls();
         match victim {
@@ -248,12 +251,17 @@ impl Ground {
             }
             Fault::CutLeaderOff => way.go_on(),
             Fault::CutAll => {}
-            Fault::KillRedis => self.redis.restart(),
+            Fault::KillRedis => self.keeper.primary().restart(),
             Fault::PauseRedis => {
                 tokio::time::sleep(Duration::from_secs(2)).await;
-                self.redis.go_on();
+                self.keeper.primary().go_on();
             }
         }
+        self.until_ready().await;
+    }
+
+    /// Waits until every server is ready.
+    pub(super) async fn until_ready(&self) {
         for replica in &self.replicas {
             replica.server.until_ready().await;
         }
@@ -279,12 +287,13 @@ impl Ground {
             ("still", functions(&["job"])),
             ("both", functions(&["job", "object"])),
             ("line", functions(&["job"])),
+            ("brief", functions(&["brief"])),
             ("probe", functions(&["probe"])),
         ];
         Evidence {
             topics: topics.into_iter().map(|(topic, functions)| (topic.to_owned(), functions)).collect(),
             acknowledged: notes.read().0,
-            kept: ledger::of_redis(&self.redis),
+            kept: ledger::of_redis(self.keeper.primary()),
             served: ledger::of_server(&self.replicas[0].server).await,
             made,
             starts: Vec::new(),
@@ -302,6 +311,9 @@ fn functions() -> Repository {
     let repository = Repository::empty();
     repository.write("object.yaml", OBJECT);
     repository.write("job.yaml", &idle_job("job-{{RANDOM}}"));
+    let standing = "  parallelism: 0\n";
+    let brief = idle_job("brief-{{RANDOM}}").replace(standing, &format!("{standing}  ttlSecondsAfterFinished: 0\n"));
+    repository.write("brief.yaml", &brief);
     repository.write("probe.yaml", &idle_job("probe-{{RANDOM}}"));
     repository.write(
         "config.json",
@@ -310,19 +322,20 @@ fn functions() -> Repository {
             {"name": "still", "configs": ["job.yaml"]},
             {"name": "both", "configs": ["job.yaml", "object.yaml"]},
             {"name": "line", "configs": ["job.yaml"], "concurrency": 5},
+            {"name": "brief", "configs": ["brief.yaml"]},
             {"name": "probe", "configs": ["probe.yaml"]}
         ]}"#,
     );
     repository
 }
 
-fn command(namespace: &Namespace, repository: &Repository, way: &Way, (data, port): (&Path, u16)) -> Command {
+fn command(namespace: &Namespace, repository: &Repository, store: &str, (data, port): (&Path, u16)) -> Command {
     let mut command = Command::new(program());
     command.arg("serve").arg("--dir").arg(repository.path()).arg("--data").arg(data);
     command.args(["--listen", &format!("127.0.0.1:{port}"), "--log", "warn"]);
     command.args(["--cluster", "kubernetes", "--namespace", &namespace.name]);
     command.arg("--kubeconfig").arg(&namespace.api.kubeconfig);
-    command.args(["--store", &format!("redis://{}", way.address())]);
+    command.args(["--store", store]);
     command
 }
 

@@ -12,14 +12,22 @@ pub(crate) struct Size {
     /// How many messages are acknowledged in all, at least.
     pub(crate) acknowledged: u64,
     pub(crate) seed: u64,
+    long: bool,
 }
 
 impl Size {
     /// So much, or what the environment asks for. Says by which seed it can be had again.
     pub(crate) fn asked(rounds: u64, acknowledged: u64) -> Self {
+        Self::part(1, rounds, acknowledged)
+    }
+
+    /// So much, or a part of what the environment asks for.
+    pub(crate) fn part(of: u64, rounds: u64, acknowledged: u64) -> Self {
+        let asked = setting("GITFAAS_FAULTS_ROUNDS");
         let size = Self {
-            rounds: setting("GITFAAS_FAULTS_ROUNDS").unwrap_or(rounds),
-            acknowledged: setting("GITFAAS_FAULTS_ACKNOWLEDGED").unwrap_or(acknowledged),
+            rounds: asked.map_or(rounds, |rounds| rounds.div_ceil(of)),
+            acknowledged: setting("GITFAAS_FAULTS_ACKNOWLEDGED").map_or(acknowledged, |all| all.div_ceil(of)),
+            long: asked.unwrap_or(rounds) >= LONG,
             seed: setting("GITFAAS_FAULTS_SEED").unwrap_or_else(Chance::any_seed),
         };
         println!("GITFAAS_FAULTS_SEED={} chooses the same faults again", size.seed);
@@ -27,7 +35,7 @@ impl Size {
     }
 
     pub(crate) fn is_long(&self) -> bool {
-        self.rounds >= LONG
+        self.long
     }
 
     /// How many messages are to be acknowledged before the fault of the next round: from a half to one and a half of a
