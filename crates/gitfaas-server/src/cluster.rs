@@ -69,9 +69,7 @@ pub trait Cluster: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the cluster does not answer: it is asked again.
-    async fn end_of(&self, _job: &ObjectKey) -> Result<Option<(RunId, Observation)>, ClusterError> {
-        Ok(None)
-    }
+    async fn end_of(&self, job: &ObjectKey) -> Result<Option<(RunId, Observation)>, ClusterError>;
 
     /// The logs of a Job: the last `tail` bytes of each container of each attempt that still exists.
     ///

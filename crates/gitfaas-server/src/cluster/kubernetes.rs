@@ -48,7 +48,7 @@ use self::apply::{Applying, Existing, job_path, write};
 use self::calls::{Answer, Calls};
 pub use self::connect::{ConnectError, Where};
 pub use self::dry_run::DryRun;
-use self::facts::Pods;
+use self::facts::{PodFacts, Pods};
 use self::kinds::{Kinds, get};
 use self::objects::Job;
 use self::refused::unexpected;
@@ -210,7 +210,11 @@ impl Cluster for Kubernetes {
         let Some(answer) = self.job(job).await? else { return Ok(None) };
         let found: Job = answer.read()?;
         let Some(Owner { run, try_no }) = found.metadata.owner().filter(|_| found.is_over()) else { return Ok(None) };
-        let (state, attempts) = facts::of(&found, &Pods::default(), None);
+        let mut pods = Pods::default();
+        for pod in logs::pods(&self.calls, &self.placed(job), Some(&found)).await? {
+            pods.put(PodFacts::of(&pod));
+        }
+        let (state, attempts) = facts::of(&found, &pods, None);
         Ok(Some((run, Observation { try_no, job: found.key(), state, attempts })))
     }
 

@@ -65,7 +65,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use gitfaas_core::admission::Admitted;
+use gitfaas_core::id::RunId;
 use gitfaas_core::manifest::Manifest;
+use gitfaas_core::run::machine::Observation;
 use gitfaas_core::run::{ObjectKey, Reason};
 use tokio::sync::watch;
 
@@ -141,6 +143,10 @@ impl Cluster for LocalCluster {
 
     async fn exists(&self, job: &ObjectKey) -> Result<bool, ClusterError> {
         Ok(self.shared.job(&FileName::of(job)).is_some())
+    }
+
+    async fn end_of(&self, job: &ObjectKey) -> Result<Option<(RunId, Observation)>, ClusterError> {
+        Ok(self.shared.job(&FileName::of(job)).and_then(|job| job.end()))
     }
 
     async fn logs(&self, job: &ObjectKey, tail: u64) -> Result<Vec<LogPart>, ClusterError> {

@@ -71,7 +71,7 @@ impl Engine {
         if sent == Sent::Never || (sent == Sent::Perhaps && refusal.is_none()) {
             return None;
         }
-        let jobs = match self.jobs_there(manifests, &fillings).await {
+        let jobs = match self.jobs_there(run, manifests, &fillings).await {
             Ok(jobs) => jobs,
             Err(error) => {
                 let failure = self.passing(run, Reason::new(ApplyError::NO_ANSWER, error.message), None);
@@ -89,15 +89,22 @@ impl Engine {
         }
     }
 
-    /// Which of the Jobs exist that a try makes.
-    async fn jobs_there(&self, manifests: &[RecordedManifest], fillings: &Fillings<'_>) -> Result<Jobs, ClusterError> {
+    /// Which of the Jobs exist that a try makes. One that the cluster told of did, whatever became of it.
+    async fn jobs_there(
+        &self,
+        run: &Run,
+        manifests: &[RecordedManifest],
+        fillings: &Fillings<'_>,
+    ) -> Result<Jobs, ClusterError> {
         let mut jobs = Jobs { all: true, own: Vec::new() };
         for manifest in manifests {
             let key = manifest.fill(fillings).key;
             if !key.is_job() {
                 continue;
             }
-            if !self.parts.cluster.exists(&key).await? {
+            if let Some(made) = made_before(run, &key) {
+                jobs.own.push(made.clone());
+            } else if !self.parts.cluster.exists(&key).await? {
                 jobs.all = false;
             } else if manifest.unique {
                 jobs.own.push(self.parts.cluster.in_full(&key));
@@ -212,7 +219,7 @@ impl Engine {
     pub(super) async fn settle_verdict(self: &Arc<Self>, run: Run, event: Event) -> Run {
         let mut failures = 0;
         loop {
-            match self.tell(run.id, event.clone()).await {
+            match self.tell_if(run.id, event.clone(), |stands| is_for(&event, &run, stands)).await {
                 Ok(settled) => {
                     self.queued.notify_one();
                     return settled.unwrap_or(run);
@@ -249,6 +256,11 @@ pub(super) fn sent_before(run: &Run, now: Timestamp, keeps: Duration) -> Sent {
     }
 }
 
+/// Whether a verdict is to be heard. A failure is not, when somebody else has taken the run in hand since: that one's is.
+fn is_for(event: &Event, judged: &Run, stands: &Run) -> bool {
+    !matches!(event, Event::ApplyFailed(..)) || judged.mark.is_none() || stands.mark == judged.mark
+}
+
 /// The Job of this try that an earlier round of applying it made.
 fn made_before<'a>(run: &'a Run, wanted: &ObjectKey) -> Option<&'a ObjectKey> {
     let is_it = |made: &ObjectKey| {
@@ -263,8 +275,8 @@ fn not_admitted(refusal: &Refusal) -> ApplyFailure {
 }
 
 fn forgotten_reason() -> Reason {
-    let message = "the server was away while it was being applied, for longer than a finished Job stays in the cluster, and \
-                   there is no Job of it: whether it ran is not known";
+    let message = "it may have been sent to the cluster longer ago than a finished Job stays there, and not every Job of it \
+                   is there: whether it ran is not known";
     Reason::new("Forgotten", message)
 }
 

@@ -82,7 +82,7 @@ impl Engine {
             Change::Catalog => self.fall_behind(),
             Change::Missed => {
                 self.hub.wake_all();
-                self.fall_behind();
+                self.source_pushed();
                 return true;
             }
         }
@@ -101,8 +101,8 @@ impl Engine {
             return refusal;
         }
         let detail = format!(
-            "another server may serve newer functions by now, and this one is about to read them; try again in a moment (as it \
-             is: {})",
+            "another server may serve newer functions by now, which this one has not read yet; try again in a moment (as it is: \
+             {})",
             refusal.detail
         );
         EngineError::new(ErrorCode::NoCatalog, detail)

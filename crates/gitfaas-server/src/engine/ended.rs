@@ -4,6 +4,7 @@
 //! Each of it is safe to repeat, and asked for again by the state of the run.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use gitfaas_core::id::{RunId, Try};
 use gitfaas_core::run::machine::{Effect, Event, effects, may_rerun};
@@ -60,10 +61,10 @@ impl Engine {
     }
 
     pub(super) async fn rerun_unknown(self: &Arc<Self>, id: RunId) {
-        match self.tell_of(id, Event::Rerun).await {
+        match self.tell_of(id, Event::Rerun, |_| true).await {
             Ok(_) => self.queued.notify_one(),
             Err(error) => {
-                tracing::warn!(run.id = %id, %error, "it is tried again when the cluster is next compared with the ledger");
+                tracing::warn!(run.id = %id, %error, "it is tried again when this server starts, or another one leads");
             }
         }
     }
@@ -122,10 +123,14 @@ impl Engine {
 
     /// Lets go of the Jobs of a try. What fails is tried again until the server stops; then the next one does it, when the
     /// cluster tells of the Job.
-    async fn release(&self, run: RunId, try_no: Try, jobs: Vec<ObjectKey>) {
+    pub(super) async fn release(self: &Arc<Self>, run: RunId, try_no: Try, jobs: Vec<ObjectKey>) {
         let held = jobs.into_iter().filter_map(|job| Some((self.releasing.hold((run, job.clone()))?, job)));
         let held: Vec<_> = held.collect();
-        if held.is_empty() || !self.end_is_certain(run, try_no).await {
+        if held.is_empty() {
+            return;
+        }
+        let window = self.parts.store.window_of_loss();
+        if !window.is_zero() && !self.is_over_after(window, run, try_no).await {
             return;
         }
         for (_hold, job) in &held {
@@ -140,14 +145,10 @@ impl Engine {
         }
     }
 
-    /// Whether the ledger will not forget any more that a try is over. One that loses its last moments says that it is
-    /// not, and it is applied again: as long as that may be, its Job has to be there, or it would be made twice. False
-    /// also when the server stops.
-    async fn end_is_certain(&self, run: RunId, try_no: Try) -> bool {
-        let window = self.parts.store.window_of_loss();
-        if window.is_zero() {
-            return true;
-        }
+    /// Whether the ledger still says after its window of loss that nothing is left to be done of a try, and so will not
+    /// forget it any more. One that loses its last moments says that the try is not over, and it is applied again: as long
+    /// as that may be, its Job has to be there, or it would be made twice. False also when the server stops.
+    async fn is_over_after(self: &Arc<Self>, window: Duration, run: RunId, try_no: Try) -> bool {
         if self.stopping.run_until_cancelled(tokio::time::sleep(window)).await.is_none() {
             return false;
         }
@@ -155,7 +156,14 @@ impl Engine {
         loop {
             match self.parts.store.run(run).await {
                 Ok(None) => return true,
-                Ok(Some(run)) => return run.try_no > try_no || (run.try_no == try_no && run.is_done()),
+                Ok(Some(run)) if run.try_no > try_no || (run.try_no == try_no && run.is_done()) => return true,
+                Ok(Some(run)) => {
+                    // What it has forgotten is done once more.
+                    for effect in effects(&run) {
+                        self.carry_out(&run, effect);
+                    }
+                    return false;
+                }
                 Err(StoreError::Unavailable(_)) => failures += 1,
                 // It stays as long as it would without us.
                 Err(_) => return false,

@@ -30,7 +30,8 @@ impl Engine {
         self.read_gates().await
     }
 
-    /// Ends an operator's pause of a topic. One that the config no longer has is free of the config's last word too.
+    /// Ends an operator's pause of a topic. One that the config no longer has, or has with mistakes alone, is free of the
+    /// config's last word too.
     ///
     /// # Errors
     /// [`ErrorCode::PausedByConfig`] when the config pauses it, [`ErrorCode::UnknownTopic`], and the store's.
@@ -38,7 +39,8 @@ impl Engine {
         let topic = self.known_topic(topic).await?;
         let gate = self.gate(&topic);
         if let Some((Pauser::Config, _)) = gate.paused() {
-            if self.catalog().as_ref().as_ref().is_some_and(|catalog| catalog.topic(&topic).is_some()) {
+            // A topic of which no version works says nothing, and what the last one said is over.
+            if self.catalog().as_ref().as_ref().and_then(|catalog| configured(catalog.topic(&topic)?)).is_some() {
                 let config = self.source().config_path();
                 return Err(EngineError::new(
                     ErrorCode::PausedByConfig,

@@ -60,7 +60,17 @@ impl Engine {
     /// Steps a run by an event, settles it, and carries out what follows. The run as it then stands; `None` when the
     /// ledger does not have it (any more).
     pub(super) async fn tell(self: &Arc<Self>, id: RunId, event: Event) -> Result<Option<Run>, EngineError> {
-        let told = self.tell_of(id, event).await?;
+        self.tell_if(id, event, |_| true).await
+    }
+
+    /// The same, if the run is such; otherwise nothing changes.
+    pub(super) async fn tell_if(
+        self: &Arc<Self>,
+        id: RunId,
+        event: Event,
+        is_such: impl Fn(&Run) -> bool + Send,
+    ) -> Result<Option<Run>, EngineError> {
+        let told = self.tell_of(id, event, is_such).await?;
         if let Some(run) = told.as_ref().filter(|run| self.wants_rerun(run)) {
             let (engine, id) = (self.clone(), run.id);
             self.tasks.spawn(async move { engine.rerun_unknown(id).await });
@@ -69,9 +79,17 @@ impl Engine {
     }
 
     /// The same, without what a run that is `unknown` by then may want.
-    pub(super) async fn tell_of(self: &Arc<Self>, id: RunId, event: Event) -> Result<Option<Run>, EngineError> {
+    pub(super) async fn tell_of(
+        self: &Arc<Self>,
+        id: RunId,
+        event: Event,
+        is_such: impl Fn(&Run) -> bool + Send,
+    ) -> Result<Option<Run>, EngineError> {
         for _ in 0..RACES {
             let Some(before) = self.parts.store.run(id).await? else { return Ok(None) };
+            if !is_such(&before) {
+                return Ok(Some(before));
+            }
             let step = step(&before, event.clone(), self.now());
             let after = match step.next {
                 None => {

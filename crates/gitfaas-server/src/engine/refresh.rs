@@ -58,7 +58,7 @@ impl Engine {
     /// Looks once, and notes what came of it.
     async fn refresh_and_note(&self) -> Refreshed {
         let heard = self.news.heard();
-        let looked = AssertUnwindSafe(self.refresh_now()).catch_unwind().await;
+        let looked = AssertUnwindSafe(self.refresh_now(heard)).catch_unwind().await;
         let looked = looked.unwrap_or_else(|_| {
             let fault = "the server failed on what it read; its log says where";
             Err(EngineError::new(ErrorCode::Internal, fault).into())
@@ -72,13 +72,14 @@ impl Engine {
         })
     }
 
-    async fn refresh_now(&self) -> Result<Refresh, Failed> {
+    /// `heard` is what was heard of before the look.
+    async fn refresh_now(&self, heard: u64) -> Result<Refresh, Failed> {
         let snapshot = self.parts.source.snapshot().await?;
         let commit = snapshot.commit();
         let previous = self.catalog.load_full();
         let previous = previous.as_ref().as_ref();
         if let Some(previous) = previous.filter(|_| self.refreshing.is_compiled(commit.as_ref())) {
-            return self.refresh_nothing(previous).await;
+            return self.refresh_nothing(previous, heard).await;
         }
         let read = match read_source(&*snapshot, self.parts.source.config_path()).await {
             Ok(read) => read,
@@ -94,7 +95,7 @@ impl Engine {
         if previous.is_none_or(|previous| previous.live() != catalog.live()) {
             self.keep(&catalog).await?;
         }
-        self.keep_gates(&catalog).await?;
+        self.keep_gates_unless_newer(&catalog, heard).await?;
         self.source_read(catalog.commit().cloned(), Vec::new());
         let problems: Vec<Problem> = catalog.problems().into_iter().cloned().collect();
         let revision = Some(catalog.revision().to_owned());
@@ -108,10 +109,16 @@ impl Engine {
         Ok(Refresh { revision, changes, problems })
     }
 
+    /// Keeps the gates of a catalog, but not when another server has read something newer since: that one kept its own, and
+    /// it is looked for here at once.
+    pub(super) async fn keep_gates_unless_newer(&self, catalog: &Catalog, heard: u64) -> Result<(), EngineError> {
+        if self.news.heard() == heard { self.keep_gates(catalog).await } else { Ok(()) }
+    }
+
     /// What is left to be done when the source is at the commit that is served, of which nothing was wrong: its files
     /// need not be read again.
-    async fn refresh_nothing(&self, served: &Catalog) -> Result<Refresh, Failed> {
-        self.keep_gates(served).await?;
+    async fn refresh_nothing(&self, served: &Catalog, heard: u64) -> Result<Refresh, Failed> {
+        self.keep_gates_unless_newer(served, heard).await?;
         self.source_read(served.commit().cloned(), Vec::new());
         self.queued.notify_one();
         self.unchecked.notify_one();

@@ -169,11 +169,12 @@ async fn a_released_job_lives_as_long_as_its_template_says() {
     assert_eq!(end.state, JobState::Succeeded);
     let ttl = ["get", "job", "brief", "--output=jsonpath={.spec.ttlSecondsAfterFinished}"];
     assert_eq!(bench.namespace.kubectl(&ttl), "86400");
+    let told = bench.cluster.end_of(&end.job).await.expect("told").map(|(_, told)| told);
+    assert_eq!(told.as_ref(), Some(&end), "who asks hears it too");
     bench.cluster.release(&end.job).await.expect("released");
-    // No watch tells of it any more; who asks hears how it ended, while it is there.
-    if let Some((_, told)) = bench.cluster.end_of(&end.job).await.expect("told") {
-        assert_eq!((told.job, told.state), (end.job, end.state));
-    }
+    // No watch tells of it any more.
+    let told = bench.cluster.end_of(&end.job).await.expect("told").map(|(_, told)| told);
+    assert!(told.is_none_or(|told| told == end), "while it is there");
     bench.namespace.kubectl(&["wait", "--for=delete", "job/brief", "--timeout=60s"]);
     let mut bench = bench.reopen(|_| {}).await;
     assert_eq!(bench.synced().await, []);

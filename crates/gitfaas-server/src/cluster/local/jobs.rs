@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use gitfaas_core::id::RunId;
 use gitfaas_core::run::machine::Observation;
 use gitfaas_core::run::{JobState, ObjectKey, Reason};
 use tokio::sync::{Notify, Semaphore, watch};
@@ -73,10 +74,19 @@ impl Job {
         lock(&self.memory)
     }
 
+    fn observation(&self, standing: Standing) -> Observation {
+        let Standing { state, attempts } = standing;
+        Observation { try_no: self.owner.try_no, job: self.key.clone(), state, attempts }
+    }
+
+    /// How it ended, and of which run it is; `None` while it is not over.
+    pub(super) fn end(&self) -> Option<(RunId, Observation)> {
+        let standing = self.standing();
+        standing.state.is_final().then(|| (self.owner.run, self.observation(standing)))
+    }
+
     fn event(&self, standing: &Standing) -> ClusterEvent {
-        let Standing { state, attempts } = standing.clone();
-        let observation = Observation { try_no: self.owner.try_no, job: self.key.clone(), state, attempts };
-        ClusterEvent::Job { run: self.owner.run, observation }
+        ClusterEvent::Job { run: self.owner.run, observation: self.observation(standing.clone()) }
     }
 }
 

@@ -60,6 +60,37 @@ async fn of_a_try_that_was_left_for_very_long_the_jobs_that_are_there_are_follow
 }
 
 #[tokio::test]
+async fn what_was_told_of_a_job_that_is_gone_by_now_counts() {
+    let cluster = Arc::new(Scripted::willing());
+    let bench = Bench::led(&cluster, |_| {}).await;
+    let left = bench.left_for(Duration::from_hours(24)).await;
+    let job = bench.jobs_of(&left).await.remove(0);
+    let end = Observation { try_no: left.try_no, job, state: JobState::Succeeded, attempts: 1 };
+    bench.engine.observe(left.id, end).await.expect("observed");
+    // It was collected since.
+    bench.engine.recover().await.expect("a look");
+    let over = bench.until(left.id, |run| run.phase != Phase::Applying).await;
+    assert_eq!((over.phase, cluster.times()), (Phase::Succeeded, 0), "{over:?}");
+}
+
+#[tokio::test]
+async fn a_failure_that_comes_late_is_not_heard_when_another_one_has_the_run_in_hand() {
+    let cluster = Arc::new(Scripted::hanging());
+    let bench = Bench::led(&cluster, |_| {}).await;
+    let run = bench.publish("t", Duration::ZERO).await.expect("accepted");
+    cluster.asked(1).await;
+    let ours = bench.engine.run(run.id).await.expect("a run");
+    let theirs = Mark { holder: "another".to_owned(), epoch: 99, at: bench.engine.now() };
+    let theirs = step(&ours, Event::Marked(theirs), bench.engine.now()).next.expect("another mark");
+    assert!(bench.engine.parts.store.settle(&ours, &theirs).await.expect("settled"));
+    cluster.fails([ApplyError::Final { reason: Reason::new("Forbidden", "no") }]);
+    cluster.let_go(1);
+    bench.engine.tasks.close();
+    tokio::time::timeout(PATIENCE, bench.engine.tasks.wait()).await.expect("an end");
+    assert_eq!(bench.engine.run(run.id).await.expect("a run"), theirs);
+}
+
+#[tokio::test]
 async fn a_doubt_outlives_the_reasons_that_come_after_it() {
     let cluster = Arc::new(Scripted::willing());
     let bench = Bench::led(&cluster, |_| {}).await;

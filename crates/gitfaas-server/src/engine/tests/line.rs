@@ -197,6 +197,21 @@ async fn a_topic_that_left_the_config_paused_is_held_until_somebody_resumes_it()
 }
 
 #[tokio::test]
+async fn a_topic_that_comes_back_with_nothing_but_mistakes_can_be_resumed() {
+    let bench = Bench::start_with(r#""paused": true,"#).await;
+    bench.dispatching();
+    let held = bench.published().await;
+    bench.reconfigure(r#"{"topics": []}"#).await;
+    let functions = bench.folder.path().join("functions");
+    std::fs::write(functions.join("config.json"), r#"{"topics": [{"name": "t", "configs": ["none.yaml"]}]}"#)
+        .expect("a file");
+    assert!(!bench.engine.refresh().await.expect("looked").problems.is_empty());
+    assert_eq!(bench.waits(&held).await, paused(1), "nobody says otherwise");
+    bench.engine.resume("t").await.expect("the config does not say that it is paused");
+    bench.goes(&held).await;
+}
+
+#[tokio::test]
 async fn a_limit_is_known_again_after_a_restart_before_anything_goes() {
     let bench = Bench::start_with(LIMITED).await;
     bench.engine.pause("t").await.expect("paused");
