@@ -18,7 +18,8 @@ pub(crate) struct Acknowledged {
     pub(crate) message: String,
     pub(crate) topic: String,
     pub(crate) request: String,
-    /// When, from the beginning of the notes.
+    /// When it was sent, and when the answer was there, from the beginning of the notes.
+    pub(crate) sent: Duration,
     pub(crate) at: Duration,
 }
 

@@ -149,9 +149,10 @@ impl Publisher {
         let named = self.number.is_multiple_of(2);
         loop {
             let server = self.server().await;
+            let sent = self.shared.notes.now();
             match self.send(&server.0, message, topic, named).await {
                 Sent::Accepted(request) => {
-                    self.shared.notes.acknowledged(message, topic, &request);
+                    self.shared.notes.acknowledged(message, topic, &request, sent);
                     self.shared.acknowledged.fetch_add(1, Ordering::Relaxed);
                     return;
                 }

@@ -22,10 +22,10 @@ impl Notes {
         Self { path, file, begun: Instant::now() }
     }
 
-    /// That a message was accepted as this request.
-    pub(crate) fn acknowledged(&self, message: &str, topic: &str, request: &str) {
-        let now = self.now().as_millis();
-        self.write(&format!("acknowledged {message} {topic} {request} {now}\n"));
+    /// That a message, sent at this time, was accepted as this request.
+    pub(crate) fn acknowledged(&self, message: &str, topic: &str, request: &str, sent: Duration) {
+        let (sent, now) = (sent.as_millis(), self.now().as_millis());
+        self.write(&format!("acknowledged {message} {topic} {request} {sent} {now}\n"));
     }
 
     /// How long ago the first note could have been made.
@@ -50,14 +50,16 @@ impl Notes {
 
 fn read(path: &Path) -> (Vec<Acknowledged>, usize) {
     let text = std::fs::read_to_string(path).expect("the notes");
+    let time = |millis: &str| Duration::from_millis(millis.parse().expect("a time"));
     let (mut acknowledged, mut perhaps) = (Vec::new(), 0);
     for line in text.lines() {
         match line.split(' ').collect::<Vec<_>>()[..] {
-            ["acknowledged", message, topic, request, at] => acknowledged.push(Acknowledged {
+            ["acknowledged", message, topic, request, sent, at] => acknowledged.push(Acknowledged {
                 message: message.to_owned(),
                 topic: topic.to_owned(),
                 request: request.to_owned(),
-                at: Duration::from_millis(at.parse().expect("a time")),
+                sent: time(sent),
+                at: time(at),
             }),
             ["perhaps", _, _] => perhaps += 1,
             _ => panic!("a note that nobody wrote: {line}"),

@@ -17,7 +17,13 @@ fn whole() -> Evidence {
 }
 
 fn acknowledged(message: &str, request: &str) -> Acknowledged {
-    Acknowledged { message: message.to_owned(), topic: "t".to_owned(), request: request.to_owned(), at: Duration::ZERO }
+    Acknowledged {
+        message: message.to_owned(),
+        topic: "t".to_owned(),
+        request: request.to_owned(),
+        sent: Duration::ZERO,
+        at: Duration::ZERO,
+    }
 }
 
 fn request(id: &str, message: &str) -> Request {
