@@ -86,7 +86,8 @@ pub struct RedisStore {
     /// By which this life is known, also where another one was given its epoch.
     who: String,
     room: Room,
-    window_of_loss: Duration,
+    /// In milliseconds.
+    window: AtomicU64,
 }
 
 impl std::fmt::Debug for RedisStore {
@@ -115,10 +116,10 @@ impl RedisStore {
         let epoch = AtomicU64::new(epoch);
         let room = Room::default();
         room.measured(Some(found.used_memory), found.max_memory);
-        let window_of_loss = found.window_of_loss().unwrap_or(LONGEST_WINDOW);
+        let window = AtomicU64::new(lease::millis(found.window_of_loss()));
         let who = record::hex(&random::<8>()?);
         let known_by = record::hex(&Sha1::digest(&secret));
-        let store = Self { link, prefix, key, secret, known_by, epoch, who, room, window_of_loss };
+        let store = Self { link, prefix, key, secret, known_by, epoch, who, room, window };
         store.look_again().await?;
         Ok(store)
     }
@@ -178,7 +179,7 @@ impl Store for RedisStore {
     }
 
     fn window_of_loss(&self) -> Duration {
-        self.window_of_loss
+        Duration::from_millis(self.window.load(Ordering::Relaxed))
     }
 
     async fn renew(&self, may_lead: bool) -> Result<Lease, StoreError> {

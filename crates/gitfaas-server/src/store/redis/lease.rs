@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use redis::Value;
 
-use super::inspect::Info;
+use super::inspect::{self, Inspection};
 use super::link::Ask;
 use super::reply;
 use super::scripts;
-use super::{RedisStore, SCHEMA};
+use super::{LONGEST_WINDOW, RedisStore, SCHEMA};
 use crate::store::{Lease, Store as _, StoreError};
 
 /// How long a lease holds.
@@ -29,8 +29,9 @@ impl RedisStore {
         let ask = Ask::again(&scripts::RENEW, &self.prefix).with(&self.who).with(self.epoch()).with(lasts);
         let answer = self.link.ask(ask.with(u8::from(may_lead)).with(&self.known_by)).await?;
         // What is not known leaves everything as it was.
-        if let Ok(info) = self.link.about(&["INFO", "memory"]).await.and_then(Info::read) {
-            self.room.measured(info.number("used_memory"), info.number("maxmemory"));
+        if let Ok(found) = inspect::look(&self.link).await {
+            self.room.measured(Some(found.used_memory), found.max_memory);
+            self.may_lose(&found);
         }
         let (word, rest) = reply::outcome(answer)?;
         let mut rest = rest.into_iter();
@@ -47,6 +48,15 @@ impl RedisStore {
             }
             "another" => Err(another()),
             _ => Err(reply::unexpected()),
+        }
+    }
+
+    /// How much it may lose from now on: settings are changed, and replicas come and go, while servers run.
+    fn may_lose(&self, found: &Inspection) {
+        let (before, now) = (self.window.load(Ordering::Relaxed), millis(found.window_of_loss()));
+        if before != now {
+            tracing::warn!(before, now, "redis may lose more, or less, than before (milliseconds)");
+            self.window.store(now, Ordering::Relaxed);
         }
     }
 
@@ -77,6 +87,11 @@ impl RedisStore {
         let answer = self.link.ask(Ask::again(&scripts::READY, &self.prefix).with(&self.known_by)).await?;
         if reply::outcome(answer)?.0 == "ready" { Ok(()) } else { Err(gone()) }
     }
+}
+
+/// A window of loss in milliseconds.
+pub(super) fn millis(window: Option<Duration>) -> u64 {
+    u64::try_from(window.unwrap_or(LONGEST_WINDOW).as_millis()).unwrap_or(u64::MAX)
 }
 
 /// That the head of the ledger is not there, or not the one that was opened.

@@ -375,6 +375,13 @@ async fn what_can_be_lost_is_said() {
         assert_eq!(warnings.is_empty(), word.is_none(), "{warnings}");
         assert!(warnings.contains(word.unwrap_or_default()), "{warnings}");
         assert_eq!(found.window_of_loss() == Some(Duration::ZERO), word.is_none());
+        let store = RedisStore::open(settings(&server, "ledger")).await.expect("opened");
+        assert_eq!(Some(store.window_of_loss()), found.window_of_loss());
+        // It is told of what is changed while a server runs.
+        let changed = if word.is_none() { "everysec" } else { "always" };
+        server.ask(&["CONFIG", "SET", "appendfsync", changed]);
+        store.renew(true).await.expect("renewed");
+        assert_eq!(store.window_of_loss().is_zero(), word.is_some());
     }
     let Some(server) = own(Options { more: vec!["appendonly no".to_owned()], ..Options::default() }) else { return };
     let found = inspect(&settings(&server, "ledger")).await.expect("looked at");
