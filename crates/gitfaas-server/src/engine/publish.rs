@@ -23,7 +23,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
 use super::{Caller, Engine, EngineError, ErrorCode};
-use crate::store::{Accept, Acceptance, Bound};
+use crate::store::{Accept, Acceptance};
 
 /// How a publish is to be taken.
 #[derive(Debug, Clone)]
@@ -176,28 +176,6 @@ impl Engine {
             Pending { accepted, verdict }
         });
         queued.collect()
-    }
-
-    /// Says which queue is full, and how long it is; or that so many runs never have room in it.
-    async fn queue_full(&self, topic: &TopicName, bound: Bound, runs: usize) -> EngineError {
-        let of = (bound == Bound::Topic).then_some(topic);
-        let loads = self.parts.store.loads(of).await.unwrap_or_default();
-        let queued: u64 = loads.iter().map(|load| load.queued).sum();
-        let (whose, most) = match bound {
-            Bound::Topic => (format!("of the topic `{topic}`"), self.settings.room.per_topic),
-            Bound::All => ("of all topics together".to_owned(), self.settings.room.in_all),
-        };
-        if runs as u64 > most {
-            let detail = format!(
-                "the topic `{topic}` has {runs} functions, and no more than {most} runs {whose} may wait to be applied; nothing \
-                 was stored. Allow more of them to wait (--max-queued, --max-queued-topic)"
-            );
-            return EngineError::new(ErrorCode::Unplannable, detail);
-        }
-        let detail = format!(
-            "the queue is full: {queued} runs {whose} wait to be applied, of {most} at most; publish again later, nothing was stored"
-        );
-        EngineError::new(ErrorCode::QueueFull, detail)
     }
 
     /// The runs of a request that was accepted before, as they stand once each has a verdict that can come by then.

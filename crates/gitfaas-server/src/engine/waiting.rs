@@ -1,5 +1,5 @@
-//! Why queued runs wait, and for how many others. Derived when it is asked, never stored: it changes with every run that
-//! ends.
+//! Why queued runs wait, and for how many others, or have no room to. Derived when it is asked, never stored: it changes
+//! with every run that ends.
 
 use std::collections::HashMap;
 
@@ -8,8 +8,8 @@ use gitfaas_core::id::RunId;
 use gitfaas_core::run::{Phase, Reason, Run};
 use gitfaas_core::topic::TopicName;
 
-use super::{Engine, EngineError};
-use crate::store::Place;
+use super::{Engine, EngineError, ErrorCode};
+use crate::store::{Bound, Place};
 
 /// How many runs before one are counted: a line may be long, and every look at a run would walk along it.
 const COUNTED: u32 = 1000;
@@ -24,6 +24,28 @@ pub struct Waiting {
 }
 
 impl Engine {
+    /// Says which queue is full, and how long it is; or that so many runs never have room in it.
+    pub(super) async fn queue_full(&self, topic: &TopicName, bound: Bound, runs: usize) -> EngineError {
+        let of = (bound == Bound::Topic).then_some(topic);
+        let loads = self.parts.store.loads(of).await.unwrap_or_default();
+        let queued: u64 = loads.iter().map(|load| load.queued).sum();
+        let (whose, most) = match bound {
+            Bound::Topic => (format!("of the topic `{topic}`"), self.settings.room.per_topic),
+            Bound::All => ("of all topics together".to_owned(), self.settings.room.in_all),
+        };
+        if runs as u64 > most {
+            let detail = format!(
+                "the topic `{topic}` has {runs} functions, and no more than {most} runs {whose} may wait to be applied; nothing \
+                 was stored. Allow more of them to wait (--max-queued, --max-queued-topic)"
+            );
+            return EngineError::new(ErrorCode::Unplannable, detail);
+        }
+        let detail = format!(
+            "the queue is full: {queued} runs {whose} wait to be applied, of {most} at most; publish again later, nothing was stored"
+        );
+        EngineError::new(ErrorCode::QueueFull, detail)
+    }
+
     /// Those of the runs that wait in the line of a topic with a `concurrency`, or of one that is paused, and all that
     /// are queued while the cluster cannot be reached.
     ///
