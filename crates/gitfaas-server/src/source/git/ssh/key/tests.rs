@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rstest::rstest;
 
 use super::super::tests::server::{can_make_keys, keygen};
@@ -14,8 +16,27 @@ struct Keys(tempfile::TempDir);
 impl Keys {
     fn new(kind: &str, more: &[&str]) -> Option<Self> {
         let keys = can_make_keys().then(Self::none)?;
-        keygen(&keys.0.path().join("key"), kind, more);
+        let key = keys.0.path().join("key");
+        keygen(&key, kind, more);
+        // Not a matter of luck: one of 512 cannot be read.
+        while keys.is_short() {
+            fs::remove_file(&key).unwrap();
+            keygen(&key, kind, more);
+        }
         Some(keys)
+    }
+
+    /// Whether it is an open ECDSA key of 256 bits in OpenSSH's format whose number is written in less than 32 bytes, which
+    /// the library takes for damaged.
+    fn is_short(&self) -> bool {
+        let text = self.text();
+        let Some(body) = text.strip_prefix("-----BEGIN OPENSSH PRIVATE KEY-----") else { return false };
+        let body: String = body.lines().take_while(|line| !line.starts_with('-')).collect();
+        let bytes = STANDARD.decode(body).unwrap();
+        // The curve, the public point, and the length of the number; the first time in the public part.
+        let curve = b"\0\0\0\x08nistp256\0\0\0\x41";
+        let place = bytes.windows(curve.len()).rposition(|window| window == curve);
+        place.is_some_and(|place| bytes[place + curve.len() + 65..].starts_with(&[0, 0, 0, 31]))
     }
 
     fn none() -> Self {
@@ -159,7 +180,7 @@ proptest::proptest! {
         let name = ["OPENSSH PRIVATE KEY", "PRIVATE KEY"][key];
         let at = at % bytes.len();
         bytes[at] = byte;
-        let text = base64::engine::general_purpose::STANDARD.encode(bytes);
+        let text = STANDARD.encode(bytes);
         drop(decode(format!("-----BEGIN {name}-----\n{text}\n-----END {name}-----\n").as_bytes(), Some("x")));
     }
 }
