@@ -39,6 +39,12 @@ fn say(line: &str) {
     eprintln!("{line}");
 }
 
+/// Runs a program, and gives what it printed; `None` when it fails.
+pub fn answer(command: &mut Command) -> Option<String> {
+    let output = command.stdin(Stdio::null()).output().expect("the program runs");
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+}
+
 /// Runs a program that has to succeed, and gives what it printed.
 pub fn output(command: &mut Command) -> String {
     let ran = command.stdin(Stdio::null()).output();

@@ -184,11 +184,21 @@ impl RedisServer {
 
     /// Gives it a command with the program for it, and gives what that prints.
     pub fn ask(&self, command: &[&str]) -> String {
+        program::output(self.cli().args(command))
+    }
+
+    /// The same, for somebody who asks until the answer is what they wait for: one that begins to follow another cuts every
+    /// connection, and then there is none.
+    pub fn ask_again(&self, command: &[&str]) -> Option<String> {
+        program::answer(self.cli().args(command))
+    }
+
+    fn cli(&self) -> Command {
         let mut cli = ask(self.address, self.options.password.as_deref());
         if let Some(authority) = &self.options.authority {
             cli.arg("--tls").arg("--cacert").arg(authority.certificate());
         }
-        program::output(cli.args(command))
+        cli
     }
 
     fn signal(&self, signal: Signal) {

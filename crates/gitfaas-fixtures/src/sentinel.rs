@@ -68,7 +68,7 @@ impl SentinelSet {
     pub fn whole(&self) {
         program::until("the replica follows", || {
             let [primary, replica] = self.now();
-            let follows = primary.ask(&["INFO", "replication"]).contains("state=online");
+            let follows = primary.ask_again(&["INFO", "replication"])?.contains("state=online");
             let taken = self.sentinels.iter().all(|sentinel| sentinel.takes(replica.address()));
             (follows && taken).then_some(())
         });

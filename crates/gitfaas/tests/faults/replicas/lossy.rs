@@ -137,8 +137,10 @@ impl Rounds {
             Death::Dies => self.load.notes().now(),
             Death::Hangs => {
                 primary.go_on();
-                eventually("the old primary knows", async || primary.ask(&["ROLE"]).starts_with("slave").then_some(()))
-                    .await;
+                eventually("the old primary knows", async || {
+                    primary.ask_again(&["ROLE"])?.starts_with("slave").then_some(())
+                })
+                .await;
                 self.load.notes().now()
             }
         };
