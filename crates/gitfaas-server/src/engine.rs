@@ -196,7 +196,7 @@ pub struct Engine {
     // Woken when a run was queued that may be due before the dispatcher's next look.
     queued: Notify,
     // Changes when the ledger may have lost its last moments.
-    behind: watch::Sender<()>,
+    forgot: watch::Sender<()>,
     leaving: CancellationToken,
     draining: CancellationToken,
     stopping: CancellationToken,
@@ -232,7 +232,7 @@ impl Engine {
             news: changes::News::default(),
             claim_slots: AtomicBool::default(),
             queued: Notify::new(),
-            behind: watch::Sender::new(()),
+            forgot: watch::Sender::new(()),
             leaving: CancellationToken::new(),
             draining: CancellationToken::new(),
             stopping: CancellationToken::new(),

@@ -12,9 +12,6 @@ mod lease;
 mod refresher;
 mod watcher;
 
-#[cfg(test)]
-pub(crate) use self::watcher::missing::report_untold;
-
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;

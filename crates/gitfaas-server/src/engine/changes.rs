@@ -39,7 +39,7 @@ impl Engine {
                 change = changes.next() => {
                     let Some(change) = change else { return };
                     if change == Change::Missed && std::mem::replace(&mut listened, true) {
-                        self.may_be_behind();
+                        self.may_have_forgotten();
                     }
                     if !self.take_change(change) {
                         continue;
@@ -61,16 +61,16 @@ impl Engine {
     }
 
     /// Who could not listen for a while may have missed that the ledger lost its last moments.
-    fn may_be_behind(&self) {
+    fn may_have_forgotten(&self) {
         if !self.parts.store.window_of_loss().is_zero() {
-            self.behind.send_replace(());
+            self.forgot.send_replace(());
         }
     }
 
     /// Changes when the ledger may have lost its last moments: what it was told of the cluster then, and what became of
     /// runs that it says are being applied.
-    pub fn behind(&self) -> watch::Receiver<()> {
-        self.behind.subscribe()
+    pub fn forgot(&self) -> watch::Receiver<()> {
+        self.forgot.subscribe()
     }
 
     /// Wakes whom it concerns; true when gates may have changed.

@@ -12,6 +12,7 @@ use gitfaas_core::run::{ObjectKey, Run};
 
 use super::observe::MAY_LIVE;
 use super::{Engine, EngineError, ErrorCode, OnUnknown};
+use crate::cluster::ClusterError;
 use crate::store::StoreError;
 
 impl Engine {
@@ -73,15 +74,26 @@ impl Engine {
     /// of the Job.
     async fn end(&self, run: RunId, jobs: &[ObjectKey]) {
         for job in jobs {
-            let mut failures = 0;
-            while let Err(error) = self.in_turn(self.parts.cluster.end(job)).await {
-                failures += 1;
-                tracing::warn!(run.id = %run, %error, "cannot end the Job yet");
-                if !self.wait_to_ask_again(failures).await {
-                    return;
-                }
+            if !self.until_done(run, "end", || self.parts.cluster.end(job)).await {
+                return;
             }
         }
+    }
+
+    /// Asks the cluster for something until it is done; false when the server stops before.
+    async fn until_done<A>(&self, run: RunId, what: &str, ask: impl Fn() -> A) -> bool
+    where
+        A: Future<Output = Result<(), ClusterError>>,
+    {
+        let mut failures = 0;
+        while let Err(error) = self.in_turn(ask()).await {
+            failures += 1;
+            tracing::warn!(run.id = %run, %error, "cannot {what} the Job yet");
+            if !self.wait_to_ask_again(failures).await {
+                return false;
+            }
+        }
+        true
     }
 
     /// Keeps the logs of an ended try, then lets go of its Jobs. What fails is tried again until the server stops; then
@@ -134,13 +146,8 @@ impl Engine {
             return;
         }
         for (_hold, job) in &held {
-            let mut failures = 0;
-            while let Err(error) = self.in_turn(self.parts.cluster.release(job)).await {
-                failures += 1;
-                tracing::warn!(run.id = %run, %error, "cannot release the Job yet");
-                if !self.wait_to_ask_again(failures).await {
-                    return;
-                }
+            if !self.until_done(run, "release", || self.parts.cluster.release(job)).await {
+                return;
             }
         }
     }

@@ -15,7 +15,7 @@ const LOOK: Duration = Duration::from_secs(30);
 pub(super) async fn run(engine: Arc<Engine>) {
     let mut failures = 0;
     let mut recover_at = Instant::now();
-    let (mut reach, mut standing, mut behind) = (engine.reach(), engine.standing(), engine.behind());
+    let (mut reach, mut standing, mut forgot) = (engine.reach(), engine.standing(), engine.forgot());
     while !engine.draining().is_cancelled() {
         engine.metrics().reached(*reach.borrow_and_update() == Reach::Up);
         match look(&engine, &mut recover_at).await {
@@ -29,7 +29,7 @@ pub(super) async fn run(engine: Arc<Engine>) {
                     // A life that ended may have left something, and who leads now has what is queued to dispatch.
                     Ok(()) = standing.changed() => recover_at = Instant::now(),
                     // What it says is being applied may be in nobody's hands any more.
-                    Ok(()) = behind.changed() => recover_at = Instant::now(),
+                    Ok(()) = forgot.changed() => recover_at = Instant::now(),
                     () = tokio::time::sleep(wait) => {}
                     () = engine.draining().cancelled() => {}
                 }

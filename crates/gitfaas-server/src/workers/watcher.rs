@@ -1,7 +1,7 @@
 //! Feeds what the cluster tells to the engine: in order for each run, side by side for different ones. Now and then it
 //! compares what the ledger believes to be alive with what the cluster tells of.
 
-pub(crate) mod missing;
+mod missing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +46,7 @@ async fn watch(engine: &Arc<Engine>, cluster: &Arc<dyn Cluster>) {
     let (mut told, mut synced, mut rounds) = (Told::default(), false, JoinSet::new());
     let mut round = tokio::time::interval(ROUND);
     round.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut behind = engine.behind();
+    let mut forgot = engine.forgot();
     let mut events = cluster.watch();
     loop {
         let event = tokio::select! {
@@ -57,7 +57,7 @@ async fn watch(engine: &Arc<Engine>, cluster: &Arc<dyn Cluster>) {
             }
             _ = rounds.join_next(), if !rounds.is_empty() => continue,
             // What it told and the ledger lost it tells no more, unless it is asked for everything.
-            Ok(()) = behind.changed() => break,
+            Ok(()) = forgot.changed() => break,
         };
         match event {
             None => break,

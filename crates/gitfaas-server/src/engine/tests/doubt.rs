@@ -6,7 +6,6 @@ use super::cluster::{Scripted, passing};
 use super::*;
 use crate::cluster::ApplyError;
 use crate::engine::apply::Sent;
-use crate::workers::report_untold;
 
 impl Bench {
     /// Has its function make two Jobs.
@@ -150,18 +149,4 @@ async fn who_lost_its_lease_and_its_mark_makes_nothing_any_more() {
     engine.apply_stored(ours, Sent::Never).await;
     assert_eq!(cluster.times(), 0, "it is the other one's to make");
     assert_eq!(engine.run(run.id).await.expect("a run"), theirs);
-}
-
-#[tokio::test]
-async fn the_end_of_a_job_that_is_told_of_no_more_is_asked_for() {
-    let cluster = Arc::new(Scripted::willing());
-    let bench = Bench::led(&cluster, |_| {}).await;
-    let run = bench.applied().await;
-    let job = run.objects[0].key.clone();
-    report_untold(&bench.engine, cluster.clone()).await;
-    assert_eq!(bench.engine.run(run.id).await.expect("a run").phase, Phase::Pending, "it is there, and not over");
-    // A ledger that lost its last moments after the Job had been let go: no watch tells of it.
-    cluster.ended(run.id, Observation { try_no: run.try_no, job, state: JobState::Succeeded, attempts: 1 });
-    report_untold(&bench.engine, cluster.clone()).await;
-    bench.until(run.id, |run| run.phase == Phase::Succeeded && run.logs_captured).await;
 }

@@ -155,13 +155,13 @@ async fn a_ledger_that_may_have_lost_its_last_moments_is_told_everything_anew() 
     for (options, loses) in [(lossy, true), (Options::default(), false)] {
         let Some(two) = Two::start_over(options).await else { return };
         let (mut changes, _hearing) = hears(&two.other, RequestId::from_bytes([1; 16])).await;
-        let mut behind = two.other.behind();
+        let mut forgot = two.other.forgot();
         two.redis.restart();
         soon(changes.changed()).await;
         if loses {
-            soon(behind.changed()).await.expect("it is told");
+            soon(forgot.changed()).await.expect("it is told");
         }
-        assert!(!behind.has_changed().expect("the engine is there"));
+        assert!(!forgot.has_changed().expect("the engine is there"));
     }
 }
 
@@ -340,4 +340,22 @@ async fn an_older_state_of_the_source_does_not_undo_what_another_server_read_sin
     two.other.keep_gates_unless_newer(older, two.other.news.heard()).await.expect("kept");
     two.one().read_gates().await.expect("read");
     assert!(two.one().gate(&topic).paused().is_none(), "the test does not tell the two apart");
+}
+
+#[tokio::test]
+async fn what_could_not_be_read_when_it_changed_is_read_again_until_it_can() {
+    let Some(two) = Two::start().await else { return };
+    let (_changes, _hearing) = hears(&two.other, RequestId::from_bytes([1; 16])).await;
+    two.redis.ask(&["SET", "gitfaas:gates:config", "of nobody"]);
+    two.one().pause("t").await.expect_err("it is paused, and what else holds topics back cannot be read");
+    let topic = "t".parse().expect("a topic");
+    assert!(two.other.gate(&topic).paused().is_none());
+    // Nobody tells of anything any more.
+    two.redis.ask(&["DEL", "gitfaas:gates:config"]);
+    let paused = async {
+        while two.other.gate(&topic).paused().is_none() {
+            two.other.queued().await;
+        }
+    };
+    soon(paused).await;
 }

@@ -97,7 +97,9 @@ pub(super) fn millis(window: Option<Duration>) -> u64 {
 /// That the head of the ledger is not there, or not the one that was opened.
 pub(super) fn gone() -> StoreError {
     StoreError::Unavailable(
-        "redis has not the ledger that was opened: it has lost it, or another one is in its place".to_owned(),
+        "redis has not the ledger that was opened: it has lost it, and gets its head again in a moment, or another one is \
+         in its place: bring that one back, or restart this server"
+            .to_owned(),
     )
 }
 

@@ -12,12 +12,6 @@ use gitfaas_core::run::machine::Observation;
 use crate::cluster::{Cluster, ClusterError};
 use crate::engine::{Engine, EngineError, ErrorCode};
 
-/// Reports as [`report`] does when nothing was told of.
-#[cfg(test)]
-pub(crate) async fn report_untold(engine: &Arc<Engine>, cluster: Arc<dyn Cluster>) {
-    report(engine.clone(), cluster, Told::default(), false).await;
-}
-
 /// The live Jobs that the cluster told of. Hashes: there may be many, and a mistake costs a question.
 #[derive(Clone, Default)]
 pub(super) struct Told {
@@ -96,7 +90,7 @@ mod tests {
     use gitfaas_core::run::{JobState, Phase};
 
     use super::*;
-    use crate::engine::tests::Bench;
+    use crate::engine::tests::{Bench, Scripted};
 
     #[tokio::test]
     async fn a_run_whose_job_is_gone_is_settled_and_one_whose_job_is_only_not_told_of_is_not() {
@@ -123,5 +117,19 @@ mod tests {
         seen.state = JobState::Succeeded;
         told.note(run.id, &seen);
         assert!(!told.has(run.id, &job) && !told.is_anothers(&job));
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_job_that_is_told_of_no_more_is_asked_for() {
+        let cluster = Arc::new(Scripted::willing());
+        let bench = Bench::led(&cluster, |_| {}).await;
+        let run = bench.applied().await;
+        let job = run.objects[0].key.clone();
+        report(bench.engine.clone(), cluster.clone(), Told::default(), false).await;
+        assert_eq!(bench.engine.run(run.id).await.expect("a run").phase, Phase::Pending, "it is there, and not over");
+        // A ledger that lost its last moments after the Job had been let go: no watch tells of it.
+        cluster.ended(run.id, Observation { try_no: run.try_no, job, state: JobState::Succeeded, attempts: 1 });
+        report(bench.engine.clone(), cluster.clone(), Told::default(), false).await;
+        bench.until(run.id, |run| run.phase == Phase::Succeeded && run.logs_captured).await;
     }
 }

@@ -1,7 +1,7 @@
 -- Writes a request with its runs, or nothing. ARGV after the prefix: who, whether it is sent once more, request, topic,
 -- key, fingerprint, the score until which nothing may be due in the topic's line, room in the topic and in all, how many
--- are queued, what to tell, by what the ledger is known, the request's record, its payload, the ids of its runs, how many; a run's id, record,
--- manifests, and when it ended, for each; then set, score and member of each place in an index.
+-- are queued, what to tell, by what the ledger is known, the request's record, its payload, the ids of its runs, how
+-- many; a run's id, record, manifests, and when it ended, for each; then set, score and member of each place in an index.
 local who, again, id, topic = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local key, fingerprint, received = ARGV[6], ARGV[7], ARGV[8]
 local room, room_in_all, queued = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
