@@ -3,6 +3,8 @@
 //! OpenSSH's format and PEM (PKCS#1, PKCS#8, SEC1), with a passphrase or without. What is wrong with a file is told
 //! without a word of what is in it.
 
+mod short;
+
 use std::path::Path;
 
 use russh::keys::ssh_key::Algorithm;
@@ -76,14 +78,21 @@ fn decode(content: &[u8], passphrase: Option<&str>) -> Result<PrivateKey, Unusab
         // Only what is inside says whether it is encrypted; an open one does not mind a passphrase.
         Form::OpenSsh => passphrase,
     };
-    let key = decode_secret_key(&lines.join("\n"), passphrase).map_err(|error| match error {
+    let why = |error| match error {
         russh::keys::Error::KeyIsEncrypted => Unusable::NeedsPassphrase,
         _ if form == Form::Encrypted => Unusable::WrongPassphrase,
         russh::keys::Error::SshKey(russh::keys::ssh_key::Error::Crypto) if passphrase.is_some() => {
             Unusable::WrongPassphrase
         }
         _ => Unusable::Damaged,
-    })?;
+    };
+    let key = match decode_secret_key(&lines.join("\n"), passphrase) {
+        Ok(key) => key,
+        Err(error) => {
+            let short = if form == Form::OpenSsh { short::read(&lines, passphrase) } else { None };
+            short.ok_or_else(|| why(error))?
+        }
+    };
     match key.algorithm() {
         Algorithm::Ed25519 | Algorithm::Ecdsa { .. } | Algorithm::Rsa { .. } => Ok(key),
         other => Err(Unusable::Kind(other.to_string())),

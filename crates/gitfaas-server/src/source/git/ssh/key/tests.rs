@@ -1,6 +1,8 @@
 //! Private keys as people have them, made by OpenSSH's own program.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,27 +18,28 @@ struct Keys(tempfile::TempDir);
 impl Keys {
     fn new(kind: &str, more: &[&str]) -> Option<Self> {
         let keys = can_make_keys().then(Self::none)?;
-        let key = keys.0.path().join("key");
-        keygen(&key, kind, more);
-        // Not a matter of luck: one of 512 cannot be read.
-        while keys.is_short() {
-            fs::remove_file(&key).unwrap();
-            keygen(&key, kind, more);
-        }
+        keygen(&keys.0.path().join("key"), kind, more);
         Some(keys)
     }
 
-    /// Whether it is an open ECDSA key of 256 bits in OpenSSH's format whose number is written in less than 32 bytes, which
-    /// the library takes for damaged.
-    fn is_short(&self) -> bool {
-        let text = self.text();
-        let Some(body) = text.strip_prefix("-----BEGIN OPENSSH PRIVATE KEY-----") else { return false };
-        let body: String = body.lines().take_while(|line| !line.starts_with('-')).collect();
-        let bytes = STANDARD.decode(body).unwrap();
-        // The curve, the public point, and the length of the number; the first time in the public part.
-        let curve = b"\0\0\0\x08nistp256\0\0\0\x41";
-        let place = bytes.windows(curve.len()).rposition(|window| window == curve);
-        place.is_some_and(|place| bytes[place + curve.len() + 65..].starts_with(&[0, 0, 0, 31]))
+    /// An ECDSA key of 256 bits with this number, in OpenSSH's format, with a passphrase or with an empty one.
+    fn with_number(number: [u8; 32], passphrase: &str) -> Option<Self> {
+        let keys = can_make_keys().then(Self::none)?;
+        let key = keys.0.path().join("key");
+        // SEC1: a version, the number, and which curve. The public point follows from them.
+        let curve = [0xa0, 10, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+        let der = [&[0x30, 49, 2, 1, 1, 4, 32][..], &number, &curve].concat();
+        let pem = format!("-----BEGIN EC PRIVATE KEY-----\n{}\n-----END EC PRIVATE KEY-----\n", STANDARD.encode(der));
+        fs::write(&key, pem).unwrap();
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+        let ran = |args: &[&str]| {
+            let output = Command::new("ssh-keygen").args(args).arg("-f").arg(&key).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            output.stdout
+        };
+        ran(&["-q", "-p", "-P", "", "-N", passphrase]);
+        fs::write(keys.0.path().join("key.pub"), ran(&["-y", "-P", passphrase])).unwrap();
+        Some(keys)
     }
 
     fn none() -> Self {
@@ -108,6 +111,19 @@ fn keys_with_a_passphrase_are_read_with_it_only(#[case] kind: &str, #[case] form
     for file in ["correct horse", "correct horse ü "] {
         assert_eq!(keys.opens_with(file).unwrap_err(), wrong);
     }
+}
+
+#[rstest]
+fn a_key_whose_number_begins_with_zeros_is_read_like_any_other(#[values(0, 1, 2, 3)] zeros: usize) {
+    let number = std::array::from_fn(|place| if place < zeros { 0 } else { 0x5a });
+    let Some(keys) = Keys::with_number(number, "") else { return };
+    assert!(keys.text().starts_with("-----BEGIN OPENSSH PRIVATE KEY-----"), "the test is about another format");
+    keys.is(&keys.opens().unwrap());
+    keys.is(&keys.opens_with("needless").unwrap());
+    let Some(keys) = Keys::with_number(number, "correct horse") else { return };
+    keys.is(&keys.opens_with("correct horse").unwrap());
+    assert!(keys.opens_with("wrong horse").unwrap_err().contains("another passphrase"));
+    assert!(keys.opens().unwrap_err().contains("has a passphrase"));
 }
 
 #[test]
